@@ -1,0 +1,1 @@
+"""Users, password hashes, sessions and roles: who may do what."""

@@ -1,0 +1,1 @@
+"""Errors, the clock and logging: what every other package may use."""

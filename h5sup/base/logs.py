@@ -1,0 +1,45 @@
+"""Logging set up once, with every secret taken out of every line."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from typing import TextIO
+
+USERINFO = re.compile(r"(?<=://)([^:/@\s\"']*):[^/\s\"']*(?=@)")
+QUERY_SECRET = re.compile(
+    r"(?i)\b(session|password|passwd|pass|pwd|token_secret|oldpassword|newpassword|key)=[^&\s\"']+"
+)
+AUTHORIZATION = re.compile(r"(?i)\b(authorization:?\s*)(\S+)\s+\S+")
+
+
+def redact(text: str) -> str:
+    """Return `text` with passwords in URLs, session ids and credentials replaced by `***`."""
+    text = USERINFO.sub(r"\1:***", text)
+    text = QUERY_SECRET.sub(r"\1=***", text)
+    return AUTHORIZATION.sub(r"\1\2 ***", text)
+
+
+class RedactingFormatter(logging.Formatter):
+    """Formats as usual and redacts the finished line, tracebacks included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line without secrets."""
+        return redact(super().format(record))
+
+
+def source_logger(token: str) -> logging.Logger:
+    """Return the logger of one source, so that one camera can be set to DEBUG."""
+    return logging.getLogger(f"h5sup.source.{token}")
+
+
+def set_up_logging(level: str, target: TextIO = sys.stderr) -> None:
+    """Send every logger's lines to `target`, redacted."""
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    # One line per request is noise on a gateway: players poll.
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)

@@ -1,0 +1,1 @@
+"""Where media changes hands: sources publish into channels, outputs take from them."""

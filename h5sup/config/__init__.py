@@ -1,0 +1,1 @@
+"""config.json and ffmpeg_profiles/ as typed, checked, immutable objects."""

@@ -1,0 +1,65 @@
+"""What types can't say: rules across keys of config.json and about addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from h5sup.base.errors import ConfigError
+from h5sup.config.model import Config, SourceConfig
+
+SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "http", "https"})
+
+
+def check_config(config: Config) -> None:
+    """Raise ConfigError for what stands against the rest of the file."""
+    _check_unique((source.token for source in config.sources), "sources", "token")
+    _check_unique((user.name for user in config.auth.users), "auth.users", "name")
+    for index, source in enumerate(config.sources):
+        check_source(source, f"sources[{index}].")
+    if config.auth.enabled and not any(user.role == "Administrator" for user in config.auth.users):
+        raise ConfigError("auth.users", "needs at least one Administrator")
+    for index, origin in enumerate(config.http.cors_origins):
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
+            raise ConfigError(
+                f"http.cors_origins[{index}]", "must look like https://dashboard.example"
+            )
+
+
+def check_source(source: SourceConfig, path: str) -> None:
+    """Raise ConfigError for a source that can't work; `path` ends in a dot or is empty."""
+    for key, url in (("url", source.url), ("sub.url", source.sub.url)):
+        if url:
+            check_url(source.type, url, path + key)
+
+
+def check_url(source_type: str, url: str, path: str) -> None:
+    """Refuse an address that the type of source must not open."""
+    if any(ord(letter) < 0x20 or ord(letter) == 0x7F for letter in url):
+        raise ConfigError(path, "must not hold control characters")
+    if source_type == "file":
+        if "://" in url or url.split(":", 1)[0] in ("file", "concat", "exec", "pipe", "subfile"):
+            raise ConfigError(path, "must be the path of a file under paths.media_root")
+        return
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ConfigError(path, "is not an address, check host and port") from None
+    if parts.scheme not in SCHEMES:
+        raise ConfigError(path, f"must begin with one of {', '.join(sorted(SCHEMES))} and ://")
+    if not parts.hostname or " " in parts.netloc:
+        raise ConfigError(path, "names no host")
+    if port == 0:
+        raise ConfigError(path, "port 0 can't be connected to")
+
+
+def _check_unique(names: Iterable[str], path: str, key: str) -> None:
+    seen: dict[str, int] = {}
+    for index, name in enumerate(names):
+        if name in seen:
+            raise ConfigError(
+                f"{path}[{index}].{key}", f"{name!r} stands already at {path}[{seen[name]}]"
+            )
+        seen[name] = index

@@ -1,0 +1,123 @@
+"""config.json as typed, immutable objects: every key, its type, range and default.
+
+`docs/config.md` explains each key and `config.schema.json` is generated from here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+TOKEN_PATTERN = r"^(?!\.{1,2}$)(?!.*--)[A-Za-z0-9_.-]{1,64}$"  # noqa: S105 (a source's public name)
+TokenName = Annotated[str, Meta(pattern=TOKEN_PATTERN)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+ByteCount = Annotated[int, Meta(ge=0)]
+
+Role = Literal["Administrator", "Operator", "Viewer"]
+SourceType = Literal["file", "rtsp"]
+Connect = Literal["always", "ondemand", "auto"]
+Transport = Literal["auto", "tcp", "udp", "http", "https"]
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One object of config.json; an unknown key is an error."""
+
+
+class HttpConfig(Section, frozen=True, kw_only=True):
+    """Where h5sup listens."""
+
+    host: str = "0.0.0.0"  # noqa: S104 (a gateway is there to be reached)
+    port: Port = 8080
+    cors_origins: tuple[str, ...] = ()
+
+
+class UserConfig(Section, frozen=True, kw_only=True):
+    """One user as the operator wrote it."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    password: Annotated[str, Meta(min_length=1, max_length=128)]
+    role: Role = "Viewer"
+
+    def __repr__(self) -> str:  # the password must not reach a log by way of a traceback
+        return f"UserConfig({self.name!r})"
+
+
+class AuthConfig(Section, frozen=True, kw_only=True):
+    """Who may do what."""
+
+    enabled: bool = True
+    anonymous_view: bool = False
+    session_timeout_s: Annotated[int, Meta(ge=10, le=86400)] = 600
+    strict_roles: bool = True
+    users: tuple[UserConfig, ...] = (
+        UserConfig(name="admin", password="12345", role="Administrator"),  # noqa: S106 (contract)
+    )
+
+
+class PathsConfig(Section, frozen=True, kw_only=True):
+    """Folders; relative ones start at config.json's folder."""
+
+    data: str = "data"
+    profiles: str = "ffmpeg_profiles"
+    www: str = "www"
+    media_root: str = "media"
+    ram: str = ""
+    ffmpeg: str = "ffmpeg"
+    ffprobe: str = "ffprobe"
+
+
+class HlsConfig(Section, frozen=True, kw_only=True):
+    """HLS playlists and segments."""
+
+    ts: bool = True
+    segment_s: Annotated[float, Meta(ge=0.5, le=20)] = 2.0
+    segments: Annotated[int, Meta(ge=3, le=30)] = 4
+
+
+class LimitsConfig(Section, frozen=True, kw_only=True):
+    """Bounds that keep one camera or viewer from harming the rest."""
+
+    transcodes: Annotated[int, Meta(ge=0, le=64)] = 2
+    viewers: Annotated[int, Meta(ge=1, le=100_000)] = 1000
+    viewer_bytes: Annotated[int, Meta(ge=65_536)] = 4_000_000
+    gop_bytes: ByteCount = 8_000_000
+    ring_bytes: ByteCount = 8_000_000
+    linger_s: Annotated[float, Meta(ge=0, le=3600)] = 20.0
+
+
+class SubInput(Section, frozen=True, kw_only=True):
+    """A source's second, smaller input; an empty `url` means there is none."""
+
+    url: str = ""
+
+
+class SourceConfig(Section, frozen=True, kw_only=True):
+    """One source as the operator wrote it. Immutable: an edit makes a new object."""
+
+    token: TokenName
+    type: SourceType
+    url: Annotated[str, Meta(min_length=1, max_length=2048)]
+    name: Annotated[str, Meta(max_length=128)] = ""
+    user: Annotated[str, Meta(max_length=128)] = ""
+    password: Annotated[str, Meta(max_length=128)] = ""
+    transport: Transport = "auto"
+    profile: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "auto"
+    connect: Connect = "always"
+    audio: bool = True
+    stall_timeout_s: Annotated[float, Meta(ge=1, le=300)] = 10.0
+    sub: SubInput = SubInput()
+
+    def __repr__(self) -> str:  # see UserConfig.__repr__
+        return f"SourceConfig({self.token!r})"
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """The whole of config.json."""
+
+    http: HttpConfig = HttpConfig()
+    auth: AuthConfig = AuthConfig()
+    paths: PathsConfig = PathsConfig()
+    hls: HlsConfig = HlsConfig()
+    limits: LimitsConfig = LimitsConfig()
+    sources: tuple[SourceConfig, ...] = ()

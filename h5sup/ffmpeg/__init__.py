@@ -1,0 +1,1 @@
+"""Command building, probing and supervision: the only package that starts processes."""

@@ -1,0 +1,1 @@
+"""Parsers and writers of media formats: bytes in, objects out, no I/O."""

@@ -1,0 +1,1 @@
+"""What takes media from a channel and serves it to viewers."""

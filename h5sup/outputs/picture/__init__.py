@@ -1,0 +1,1 @@
+"""The last key frame of a source as a JPEG."""

@@ -1,0 +1,1 @@
+"""Fragmented MP4 over WebSocket, as H5Stream's players expect it."""

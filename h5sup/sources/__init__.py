@@ -1,0 +1,1 @@
+"""Which sources exist; each starts on demand, is supervised and publishes into channels."""

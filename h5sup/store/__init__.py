@@ -1,0 +1,1 @@
+"""What the API configures, kept on disk."""

@@ -1,0 +1,1 @@
+"""The pages and players of www/, served as written."""
