@@ -1,0 +1,42 @@
+"""What flows through a channel: one `moof+mdat`, read once for all who take it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from h5sup.formats.isobmff import TrackRun
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A track's share of a fragment, on the channel's timeline in ticks of the track."""
+
+    tfdt_at: int
+    """Offset of the 64-bit baseMediaDecodeTime in `Fragment.data`."""
+    dts: int
+    duration: int
+    samples: int
+
+    @property
+    def end(self) -> int:
+        """Return where the next fragment's run begins."""
+        return self.dts + self.duration
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fragment:
+    """A `moof+mdat` pair on the channel's timeline. May hold no video."""
+
+    sequence: int
+    data: bytes
+    is_key: bool
+    """The first video sample is a sync sample: a viewer can start here."""
+    video: Run | None
+    audio: Run | None
+    arrived: float
+    """Event loop time at which its last byte came."""
+
+
+def run_of(parsed: TrackRun, dts: int, duration: int) -> Run:
+    """Return a parsed run as it stands on the channel's timeline."""
+    return Run(parsed.tfdt_at, dts, duration, len(parsed.samples))
