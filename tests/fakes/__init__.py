@@ -1,0 +1,1 @@
+"""Servers and media that stand in for the real ones, speaking the real protocols."""
