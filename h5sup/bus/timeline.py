@@ -1,0 +1,240 @@
+"""One gapless timeline per channel, laid at ingest.
+
+Browsers stop for good at a hole of 40 ms of audio or 60 ms of video, and at times that go back.
+So every fragment is re-clocked: video as the running sum of its sample durations, audio by its
+frame length. Video is the master; audio is held to it by whole frames: silence where frames are
+missing, frames left out where there are too many. What was lost is closed up at a key frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from h5sup.bus.fragment import Fragment, run_of
+from h5sup.formats.aac import AacConfig, parse_config
+from h5sup.formats.isobmff import (
+    SYNC_FLAGS,
+    U32,
+    U64,
+    InitSegment,
+    NewRun,
+    ParsedFragment,
+    Sample,
+    Track,
+    TrackRun,
+    build_fragment,
+    parse_fragment,
+    run_payload,
+)
+
+LOSS_S = 1.0  # a picture that lasts longer stands for lost ones
+LONG_PICTURE_FACTOR = 5  # ... unless the camera sends that slowly
+NOMINAL_S = 0.04  # a picture's duration before any is known
+AUDIO_GONE_S = 0.5  # audio this far behind video has stopped, not just been interleaved late
+AUDIO_TARGET_S = 0.05  # silence is laid up to so far behind the video
+SKEW_S = 0.12  # audio this far from where it belongs, for SKEW_HOLD_S, is moved
+SKEW_HOLD_S = 0.5
+SKEW_AT_ONCE_S = 0.4
+MAX_SILENCE_S = 2.0  # in one fragment; more comes with the next
+CLOCK_START_S = 10  # sound may begin before the first picture, and times can't be negative
+
+
+class Timeline:
+    """Places the fragments of one process after another on one running clock.
+
+    Owned by an Ingest. `begin()` is called with the init segment of every new process; its times
+    may start anywhere. The clock goes on from where the previous process left it.
+    """
+
+    def __init__(self) -> None:
+        self.lost_s = 0.0
+        """Media time that was closed up: what viewers did not have to wait through."""
+        self.has_audio = False
+        """Sound has come since the clock was set."""
+        self._sequence = 0
+        self._init: InitSegment | None = None
+        self._video_next = 0  # on the channel, ticks of the video track
+        self._audio_next = 0
+        self._aac: AacConfig | None = None
+        self._picture = 0  # the usual duration of a picture, in ticks
+        self._restart(None)
+
+    def _restart(self, init: InitSegment | None) -> None:
+        self._source_video_next: int | None = None
+        self._shift_s: float | None = None  # channel time = source time + shift
+        self._skew_since_s: float | None = None
+        self._audio_is_fresh = True  # the first sound of a process is put where it belongs
+        self._waiting_for_key = True
+        self._init = init
+
+    def begin(self, init: InitSegment, *, keep_clock: bool) -> None:
+        """Take the init segment of a new process."""
+        self._restart(init)
+        if keep_clock:
+            return
+        self.has_audio = False
+        self._aac = parse_config(init.audio.audio_config) if init.audio else None
+        scale = init.video.timescale if init.video else 0
+        self._video_next = scale * CLOCK_START_S
+        self._picture = int(scale * NOMINAL_S)
+
+    def place(self, data: bytes, arrived: float) -> Iterator[Fragment]:
+        """Yield the fragment as it stands on the channel, silence before it where it must."""
+        assert self._init is not None
+        parsed = parse_fragment(data, self._init)
+        is_key = parsed.video is not None and parsed.video.has_sync_sample
+        if parsed.video is not None and self._joins_badly(parsed.video, is_key):
+            return
+        if self._waiting_for_key and not is_key:
+            return
+        if parsed.video is not None:
+            self._waiting_for_key = False
+            self._align(parsed.video)
+        if parsed.audio is not None and not self._takes_audio(parsed.audio):
+            if parsed.video is None:
+                return
+            data = self._video_alone(parsed.video, data)
+            parsed = parse_fragment(data, self._init)
+        silence = self._silence_before(parsed)
+        if silence is not None:
+            yield self._emit(
+                bytearray(silence), parse_fragment(silence, self._init), False, arrived
+            )
+        yield self._emit(bytearray(data), parsed, is_key, arrived)
+
+    def _joins_badly(self, run: TrackRun, is_key: bool) -> bool:
+        """Notice pictures lost on the way here; True while only a key frame can go on."""
+        expected = self._source_video_next
+        self._source_video_next = run.dts + run.duration
+        if expected is None or run.dts == expected:
+            return False
+        missing_s = (run.dts - expected) / run.track.timescale
+        if 0 < missing_s < NOMINAL_S and not is_key:
+            return False  # rounding between time bases
+        if not is_key:
+            self._waiting_for_key = True
+            return True
+        self.lost_s += max(0.0, missing_s)
+        self._shift_s = None
+        return False
+
+    def _align(self, run: TrackRun) -> None:
+        """Fix where the source's clock lies on the channel's."""
+        if self._shift_s is None:
+            scale = run.track.timescale
+            self._shift_s = self._video_next / scale - run.dts / scale
+
+    def _takes_audio(self, run: TrackRun) -> bool:
+        """Return False for frames that would push the sound behind the picture."""
+        if not self.has_audio:
+            self.has_audio = True
+            belongs_s = run.dts / run.track.timescale + (self._shift_s or 0.0)
+            self._audio_next = round(max(0.0, belongs_s) * run.track.timescale)
+        return self._audio_missing_s(run) > -SKEW_S or not self._is_off_for_long(run)
+
+    def _audio_missing_s(self, run: TrackRun) -> float:
+        """Return how much sound is missing before this run; negative: too much came."""
+        scale = run.track.timescale
+        return run.dts / scale + (self._shift_s or 0.0) - self._audio_next / scale
+
+    def _is_off_for_long(self, run: TrackRun) -> bool:
+        """Return whether the sound has been off long enough to be moved."""
+        off_s = abs(self._audio_missing_s(run))
+        if off_s < SKEW_S:
+            self._skew_since_s = None
+            return False
+        now_s = run.dts / run.track.timescale
+        if self._skew_since_s is None or now_s < self._skew_since_s:
+            self._skew_since_s = now_s
+        return (
+            self._audio_is_fresh
+            or off_s > SKEW_AT_ONCE_S
+            or now_s - self._skew_since_s >= SKEW_HOLD_S
+        )
+
+    def _silence_before(self, parsed: ParsedFragment) -> bytes | None:
+        """Return a fragment of silence where sound is missing, or None."""
+        track = self._init.audio if self._init else None
+        if track is None or self._aac is None or not self.has_audio:
+            return None
+        missing_s = 0.0
+        if parsed.audio is not None:
+            if self._is_off_for_long(parsed.audio):
+                missing_s = self._audio_missing_s(parsed.audio)
+            self._audio_is_fresh = False
+        elif parsed.video is not None and self.audio_gap_s > AUDIO_GONE_S:
+            missing_s = self.audio_gap_s - AUDIO_TARGET_S
+        frames = int(min(missing_s, MAX_SILENCE_S) * track.timescale) // self._aac.frame_samples
+        if frames <= 0 or self._aac.silent_frame is None:
+            return None
+        return self._silent_fragment(track, frames, self._aac.silent_frame)
+
+    @property
+    def audio_gap_s(self) -> float:
+        """Return how far the sound has fallen behind the picture."""
+        if self._init is None or self._init.audio is None or self._init.video is None:
+            return 0.0
+        video_s = self._video_next / self._init.video.timescale
+        return video_s - self._audio_next / self._init.audio.timescale
+
+    def _silent_fragment(self, track: Track, count: int, frame: bytes) -> bytes:
+        assert self._aac is not None
+        sample = Sample(0, len(frame), self._aac.frame_samples, SYNC_FLAGS, 0)
+        return build_fragment(0, NewRun(track, 0, [sample] * count, frame * count))
+
+    def _video_alone(self, run: TrackRun, data: bytes) -> bytes:
+        return build_fragment(0, NewRun(run.track, run.dts, run.samples, run_payload(data, run)))
+
+    def _emit(
+        self, data: bytearray, parsed: ParsedFragment, is_key: bool, arrived: float
+    ) -> Fragment:
+        """Write the channel's times into the fragment and advance the clock."""
+        self._sequence += 1
+        U32.pack_into(data, 20, self._sequence & 0xFFFFFFFF)  # mfhd, the first box of the moof
+        video = audio = None
+        if parsed.video is not None:
+            duration = self._clock_video(data, parsed.video)
+            video = run_of(parsed.video, self._video_next, duration)
+            U64.pack_into(data, video.tfdt_at, video.dts)
+            self._video_next += duration
+        if parsed.audio is not None:
+            duration = self._clock_audio(data, parsed.audio)
+            audio = run_of(parsed.audio, self._audio_next, duration)
+            U64.pack_into(data, audio.tfdt_at, audio.dts)
+            self._audio_next += duration
+        return Fragment(self._sequence, bytes(data), is_key, video, audio, arrived)
+
+    def _clock_video(self, data: bytearray, run: TrackRun) -> int:
+        """Return the run's duration, with pictures shortened that stand for lost ones."""
+        total = 0
+        scale = run.track.timescale
+        for index, sample in enumerate(run.samples):
+            duration = sample.duration
+            is_long = duration > scale * LOSS_S
+            if is_long and duration > self._picture * LONG_PICTURE_FACTOR:
+                closed = duration - self._picture
+                self.lost_s += closed / scale
+                if self._shift_s is not None:
+                    self._shift_s -= closed / scale
+                duration = self._picture
+            elif duration > 0:
+                # follows a camera that changes its rate within some ten pictures
+                self._picture += (duration - self._picture) // 8 or (duration > self._picture)
+            duration = max(duration, 1)
+            if duration != sample.duration:
+                self._write_duration(data, run, index, duration)
+            total += duration
+        return total
+
+    def _clock_audio(self, data: bytearray, run: TrackRun) -> int:
+        """Give every audio frame its own length: ffmpeg's copied times jitter by a frame."""
+        frame = self._aac.frame_samples if self._aac else run.samples[0].duration
+        for index, sample in enumerate(run.samples):
+            if sample.duration != frame:
+                self._write_duration(data, run, index, frame)
+        return frame * len(run.samples)
+
+    def _write_duration(self, data: bytearray, run: TrackRun, index: int, duration: int) -> None:
+        places = run.durations_at
+        if places:
+            U32.pack_into(data, places[index if len(places) > 1 else 0], duration)
