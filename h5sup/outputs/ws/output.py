@@ -1,0 +1,134 @@
+"""`/api/v1/h5swsapi`: live media over WebSocket, as H5Stream's players expect it.
+
+The first binary message is the MIME type alone, then come the init segment and fragments; text
+messages are events. What the client says is read to notice it leave, and changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Protocol
+
+from aiohttp import WSMsgType, web
+
+from h5sup.base.errors import UnavailableError
+from h5sup.bus.channel import Channel
+from h5sup.outputs.ws import wire
+from h5sup.outputs.ws.fanout import Fanout
+from h5sup.outputs.ws.viewer import Viewer
+
+HEARTBEAT_S = 20.0  # proxies drop a silent WebSocket after about 60 s
+MIME_WITHIN_S = 9.0  # the original players give up on a socket without one after 10 s
+MAX_MESSAGE_BYTES = 16_384
+MAX_MESSAGES_PER_S = 50  # players send one
+
+
+class Lease(Protocol):
+    """A channel held open."""
+
+    async def ready(self, timeout_s: float) -> Channel:
+        """Return the channel once it can be played; raises UnavailableError."""
+
+    def release(self) -> None:
+        """Let the source stop when nobody else holds it."""
+
+
+class Leases(Protocol):
+    """What this output needs of the sources."""
+
+    def lease(self, token: str, *, profile: str = "main", hevc: bool = False) -> Lease:
+        """Hold a channel open; raises NotFoundError, UnavailableError."""
+
+
+class WsOutput:
+    """All WebSocket viewers of all channels."""
+
+    def __init__(self, leases: Leases, *, viewers: int, viewer_bytes: int) -> None:
+        self._leases = leases
+        self._limit = viewers
+        self._viewer_bytes = viewer_bytes
+        self._fanouts: dict[Channel, Fanout] = {}
+        self._viewers: set[Viewer] = set()
+
+    @property
+    def connections(self) -> int:
+        """Return how many viewers are connected."""
+        return len(self._viewers)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Serve one viewer until it leaves."""
+        if len(self._viewers) >= self._limit:
+            raise UnavailableError(f"all {self._limit} viewers' places are taken (limits.viewers)")
+        query = request.query
+        lease = self._leases.lease(
+            query.get("token", ""),
+            profile=query.get("profile") or "main",
+            hevc=query.get("hevc", "").lower() == "true",
+        )
+        try:
+            return await self._serve(request, lease)
+        finally:
+            lease.release()
+
+    async def close(self) -> None:
+        """Dismiss everyone: the server stops."""
+        for viewer in list(self._viewers):
+            viewer.dismiss(wire.CLOSE_GOING_AWAY, "the server stops")
+
+    async def _serve(self, request: web.Request, lease: Lease) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(
+            heartbeat=HEARTBEAT_S, max_msg_size=MAX_MESSAGE_BYTES, compress=False
+        )
+        await socket.prepare(request)
+        transport = request.transport
+        if transport is None:  # gone while it was being greeted
+            return socket
+        viewer = Viewer(transport)
+        self._viewers.add(viewer)
+        joining = asyncio.create_task(self._join(viewer, lease), name="h5swsapi join")
+        try:
+            await self._listen(socket, viewer)
+        finally:
+            joining.cancel()
+            with suppress(asyncio.CancelledError):
+                await joining
+            self._leave(viewer)
+            self._viewers.discard(viewer)
+        return socket
+
+    async def _join(self, viewer: Viewer, lease: Lease) -> None:
+        try:
+            channel = await lease.ready(MIME_WITHIN_S)
+        except UnavailableError as error:
+            viewer.dismiss(wire.CLOSE_TRY_AGAIN_LATER, str(error))
+            return
+        fanout = self._fanouts.get(channel)
+        if fanout is None or fanout.generation != channel.generation:
+            fanout = Fanout(channel, viewer_bytes=self._viewer_bytes)
+            self._fanouts[channel] = fanout
+        viewer.fanout = fanout
+        fanout.join(viewer)
+
+    def _leave(self, viewer: Viewer) -> None:
+        fanout = viewer.fanout
+        if fanout is None:
+            return
+        fanout.leave(viewer)
+        if not fanout.viewers and self._fanouts.get(fanout.channel) is fanout:
+            del self._fanouts[fanout.channel]
+
+    async def _listen(self, socket: web.WebSocketResponse, viewer: Viewer) -> None:
+        """Read until the client leaves; live viewers have nothing to say but that they live."""
+        loop = asyncio.get_running_loop()
+        window, count = loop.time(), 0
+        async for message in socket:
+            if message.type is WSMsgType.ERROR:
+                return
+            count += 1
+            if count > MAX_MESSAGES_PER_S:
+                now = loop.time()
+                if now - window < 1.0:
+                    viewer.dismiss(wire.CLOSE_POLICY, "too many messages")
+                    return
+                window, count = now, 0
