@@ -1,0 +1,30 @@
+import js from "@eslint/js";
+import globals from "globals";
+
+const rules = {
+  curly: ["error", "multi-or-nest", "consistent"],
+  eqeqeq: "error",
+  "no-implicit-globals": "off",
+  "no-restricted-properties": [
+    "error",
+    { property: "innerHTML", message: "text goes in by textContent or append" },
+    { property: "outerHTML", message: "text goes in by textContent or append" },
+    { property: "insertAdjacentHTML", message: "text goes in by textContent or append" },
+  ],
+  "no-var": "error",
+  "prefer-const": "error",
+  "prefer-template": "error",
+};
+
+export default [
+  js.configs.recommended,
+  { rules },
+  { files: ["js/**/*.js"], languageOptions: { globals: globals.browser } },
+  { files: ["js/h5splayer.js"], languageOptions: { sourceType: "script" } },
+  {
+    files: ["js/app/**/*.js"],
+    ignores: ["js/app/api.js"],
+    rules: { "no-restricted-globals": ["error", { name: "fetch", message: "use api.js" }] },
+  },
+  { files: ["*.js", "**/*.test.js"], languageOptions: { globals: globals.node } },
+];

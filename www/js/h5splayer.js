@@ -1,0 +1,1381 @@
+// @ts-check
+"use strict";
+
+/**
+ * The players of h5sup: live video over WebSocket (H5sPlayerWS) and over HLS (H5sPlayerHls).
+ * Constructor options and methods are those of H5Stream's players (manual, chapter 6) plus a few of
+ * ours; docs/players.md explains them.
+ */
+
+/**
+ * @typedef {"stopped" | "connecting" | "playing" | "waiting" | "blocked" | "suspended"} H5sState
+ * stopped: not connected. connecting: no picture yet. playing. waiting: lost, will try again.
+ * blocked: the browser wants a click before it plays. suspended: hidden or paused for long.
+ */
+
+/**
+ * @typedef {object} H5sConf
+ * @property {string} [videoid] id of the video element
+ * @property {HTMLVideoElement} [videodom] the element itself, when there is no id
+ * @property {string} [protocol] "http:" or "https:"; the page's own when left out
+ * @property {string} [host] "localhost:8080"; the page's own when left out
+ * @property {string} [rootpath] taken for compatibility; not needed
+ * @property {string} token name of the source
+ * @property {string} [session] session id from Login
+ * @property {string} [hlsver] HLS only: "v1" is MPEG-TS, "v2" is fMP4
+ * @property {string} [profile] "main", "sub" or the name of a profile
+ * @property {"auto" | boolean | string} [hevc] ask for H.265; "auto" asks the browser
+ * @property {number} [targetLatency] seconds to stay behind the newest picture, 0.05 to 5
+ * @property {unknown} [pbconf] playback; not used by the live players
+ * @property {(event: string, userdata: unknown) => void} [callback] the server's text events
+ * @property {unknown} [userdata] handed to callback
+ * @property {(state: H5sState, reason: string) => void} [onState] what the player is doing
+ */
+
+/**
+ * @typedef {object} H5sStats
+ * @property {H5sState} state
+ * @property {number} fps pictures shown in a second
+ * @property {number} bitrateKbps media received
+ * @property {number} lagS seconds between the picture shown and the newest one received
+ * @property {number | null} behindLiveS seconds behind the server's newest picture, if it tells
+ * @property {number} targetS the lag aimed at
+ * @property {number} droppedFrames
+ * @property {number} reconnects
+ * @property {number} stalls times the picture had to be set going again
+ * @property {string} mime
+ */
+
+const H5S_KEEPALIVE_MS = 1000;
+const H5S_TICK_MS = 100;
+const H5S_SILENCE_S = 10; // the server promises its first message within 9 s
+const H5S_HIDDEN_MS = 60_000;
+const H5S_PAUSED_S = 15; // a paused player would fill its buffer
+const H5S_HEALTHY_S = 5; // pictures for so long clear the back-off
+const H5S_SETTLE_S = 1; // running dry right after a jump tells nothing
+const H5S_HEVC_TYPE = 'video/mp4; codecs="hvc1.1.6.L93.B0"';
+
+/** @returns {number} seconds on a clock that never jumps */
+function h5sNow() {
+  return performance.now() / 1000;
+}
+
+/**
+ * @param {number} value
+ * @param {number} low
+ * @param {number} high
+ */
+function h5sClamp(value, low, high) {
+  return Math.min(high, Math.max(low, value));
+}
+
+/**
+ * Complete what a page gave with the page's own address.
+ * @param {H5sConf} conf
+ */
+function h5sResolve(conf) {
+  const found = conf.videoid ? document.getElementById(conf.videoid) : conf.videodom;
+  if (!(found instanceof HTMLVideoElement)) throw new Error("h5splayer: videoid names no <video>");
+  const secure = (conf.protocol ?? location.protocol) === "https:";
+  const host = conf.host ?? location.host;
+  return {
+    video: found,
+    http: `${secure ? "https:" : "http:"}//${host}`,
+    ws: `${secure ? "wss:" : "ws:"}//${host}`,
+    token: conf.token,
+    session: conf.session ?? "",
+  };
+}
+
+/**
+ * Address of a WebSocket of the API; empty parameters are left out.
+ * @param {string} origin
+ * @param {string} call
+ * @param {Record<string, string>} parameters
+ */
+function h5sSocketUrl(origin, call, parameters) {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) if (value) query.set(name, value);
+  return `${origin}/api/v1/${call}?${query}`;
+}
+
+/**
+ * Make an element play by itself wherever a browser lets it.
+ * @param {HTMLVideoElement} video
+ */
+function h5sPrepareVideo(video) {
+  video.muted = true; // browsers start only silent video without a click
+  video.autoplay = true;
+  video.playsInline = true;
+  video.disableRemotePlayback = true; // Safari opens a ManagedMediaSource only then
+}
+
+/** Time to wait before each try: 0.8 s growing to 10 s, spread so that many players don't return at once. */
+class H5sBackoff {
+  #tries = 0;
+
+  /** @param {number} [chance] 0 to 1 */
+  nextMs(chance = Math.random()) {
+    const base = Math.min(8000, 800 * 1.6 ** this.#tries);
+    this.#tries = Math.min(this.#tries + 1, 20);
+    return base * (1 + 0.25 * chance);
+  }
+
+  reset() {
+    this.#tries = 0;
+  }
+}
+
+/** Sums over the last two seconds: bytes in, pictures out. */
+class H5sMeter {
+  static #WINDOW_S = 2;
+
+  /** @type {{ at: number, amount: number }[]} */
+  #items = [];
+
+  /**
+   * @param {number} now
+   * @param {number} amount
+   */
+  add(now, amount) {
+    this.#items.push({ at: now, amount });
+    this.#drop(now);
+  }
+
+  /** @param {number} now @returns {number} amount per second */
+  rate(now) {
+    this.#drop(now);
+    const first = this.#items[0];
+    if (!first) return 0;
+    const total = this.#items.reduce((sum, item) => sum + item.amount, 0) - first.amount;
+    return total / Math.max(0.5, now - first.at);
+  }
+
+  clear() {
+    this.#items = [];
+  }
+
+  /** @param {number} now */
+  #drop(now) {
+    while (this.#items[0] && now - this.#items[0].at > H5sMeter.#WINDOW_S) this.#items.shift();
+  }
+}
+
+/**
+ * Decides how to hold the live edge: the distance to keep, the playback rate, when to jump.
+ * Pure; times in seconds.
+ */
+class H5sEdge {
+  static #JUMP_S = 3; // further behind than this is not worth catching up with
+  static #MAX_TARGET_S = 1.2;
+  static #CALM_S = 8; // how long after an underrun the distance is kept
+
+  #base;
+  #target;
+  #gap = 0.04;
+  #smoothLag = 0;
+  #grewAt = Number.NaN;
+  #decidedAt = Number.NaN;
+  #underrunAt = -Infinity;
+
+  /** @param {number} [base] */
+  constructor(base = 0.2) {
+    this.#base = h5sClamp(base, 0.05, 5);
+    this.#target = this.#base;
+  }
+
+  get target() {
+    return this.#target;
+  }
+
+  /** Longest usual time between two arrivals. */
+  get gap() {
+    return this.#gap;
+  }
+
+  /** Media was appended. @param {number} now */
+  grew(now) {
+    const gap = now - this.#grewAt;
+    this.#grewAt = now;
+    if (gap < 2) this.#gap = Math.max(gap, this.#gap * 0.995);
+  }
+
+  /** The player ran dry: keep more distance for a while. @param {number} now */
+  underrun(now) {
+    if (now - this.#underrunAt < 0.5) return;
+    this.#underrunAt = now;
+    const most = Math.max(H5sEdge.#MAX_TARGET_S, this.#floor());
+    this.#target = Math.min(most, this.#target * 1.25 + 0.05);
+  }
+
+  /** Forget the smoothed lag, after a jump. @param {number} lag */
+  restart(lag) {
+    this.#smoothLag = lag;
+  }
+
+  /**
+   * @param {number} now
+   * @param {number} lag seconds between the play position and the newest media
+   * @returns {{ rate: number, jump: boolean }}
+   */
+  decide(now, lag) {
+    const elapsed = h5sClamp(now - this.#decidedAt || 0, 0, 1);
+    this.#decidedAt = now;
+    this.#relax(now, elapsed);
+    this.#smoothLag += (lag - this.#smoothLag) * Math.min(1, elapsed / 0.5);
+    if (lag > H5sEdge.#JUMP_S + this.#target) return { rate: 1, jump: true };
+    return { rate: this.#rate(), jump: false };
+  }
+
+  #floor() {
+    return Math.max(this.#base, this.#gap * 1.5 + 0.06);
+  }
+
+  /**
+   * @param {number} now
+   * @param {number} elapsed
+   */
+  #relax(now, elapsed) {
+    const floor = this.#floor();
+    if (this.#target < floor) this.#target = floor;
+    else if (now - this.#underrunAt > H5sEdge.#CALM_S)
+      this.#target += (floor - this.#target) * Math.min(1, elapsed / 20);
+  }
+
+  #rate() {
+    const excess = this.#smoothLag - this.#target;
+    if (excess < 0.03) return 1;
+    const rate = excess <= 1 ? Math.min(1.1, 1 + excess / 2) : Math.min(1.5, 0.9 + excess / 5);
+    return Math.round(Math.max(rate, 1) * 100) / 100;
+  }
+}
+
+/**
+ * Notices a picture that stands still although media arrives. Pure; times in seconds.
+ * Chromium can leave the video standing for 3 s while its clock, or only the audio, runs on: shown
+ * pictures are what counts.
+ */
+class H5sWatchdog {
+  static #STILL_S = 0.7;
+  static #NEW_MEDIA_S = 0.3;
+  static #CURED_S = 3;
+  static #STRIKES = 3;
+
+  #pictures = -1;
+  #movedAt = Number.NaN;
+  #endThen = 0;
+  #strikes = 0;
+  #struckAt = 0;
+
+  /** Wait anew, after a seek. @param {number} now @param {number} end newest media */
+  rest(now, end) {
+    this.#movedAt = now;
+    this.#endThen = end;
+  }
+
+  /**
+   * @param {number} now
+   * @param {number} pictures shown so far
+   * @param {number} end newest media
+   * @param {number} gap usual time between arrivals
+   * @returns {"ok" | "jump" | "reconnect"}
+   */
+  check(now, pictures, end, gap) {
+    if (pictures !== this.#pictures || Number.isNaN(this.#movedAt)) {
+      this.#pictures = pictures;
+      this.rest(now, end);
+      if (now - this.#struckAt > H5sWatchdog.#CURED_S) this.#strikes = 0;
+      return "ok";
+    }
+    const patience = Math.max(H5sWatchdog.#STILL_S, gap * 3);
+    if (now - this.#movedAt < patience || end - this.#endThen < H5sWatchdog.#NEW_MEDIA_S)
+      return "ok";
+    this.rest(now, end);
+    this.#struckAt = now;
+    this.#strikes += 1;
+    return this.#strikes > H5sWatchdog.#STRIKES ? "reconnect" : "jump";
+  }
+}
+
+/**
+ * The boxes of an ISO file (ISO/IEC 14496-12 §4.2) between two offsets.
+ * @param {DataView} view
+ * @param {number} start
+ * @param {number} end
+ * @returns {Generator<{ type: string, start: number, end: number }>}
+ */
+function* h5sBoxes(view, start, end) {
+  for (let at = start; at + 8 <= end;) {
+    const size = view.getUint32(at);
+    if (size < 8 || at + size > end) return;
+    const letters = [4, 5, 6, 7].map((offset) => view.getUint8(at + offset));
+    yield { type: String.fromCharCode(...letters), start: at + 8, end: at + size };
+    at += size;
+  }
+}
+
+/**
+ * @param {DataView} view
+ * @param {{ start: number, end: number }} parent
+ * @param {string} path as "mdia/hdlr"
+ * @returns {{ type: string, start: number, end: number } | null}
+ */
+function h5sFindBox(view, parent, path) {
+  const [name, ...rest] = path.split("/");
+  for (const box of h5sBoxes(view, parent.start, parent.end)) {
+    if (box.type !== name) continue;
+    return rest.length ? h5sFindBox(view, box, rest.join("/")) : box;
+  }
+  return null;
+}
+
+/**
+ * The id of the video track of an init segment; 0 when the data is something else.
+ * @param {ArrayBuffer} data
+ */
+function h5sVideoTrackId(data) {
+  const view = new DataView(data);
+  const moov = h5sFindBox(view, { start: 0, end: data.byteLength }, "moov");
+  if (!moov) return 0;
+  for (const trak of h5sBoxes(view, moov.start, moov.end)) {
+    if (trak.type !== "trak") continue;
+    const handler = h5sFindBox(view, trak, "mdia/hdlr");
+    const header = h5sFindBox(view, trak, "tkhd");
+    if (!handler || !header || view.getUint32(handler.start + 8) !== 0x76696465) continue; // "vide"
+    return view.getUint32(header.start + (view.getUint8(header.start) === 1 ? 20 : 12));
+  }
+  return 0;
+}
+
+/**
+ * Flags of the first sample of a track run (ISO/IEC 14496-12 §8.8.7, §8.8.8), or null.
+ * @param {DataView} view
+ * @param {{ start: number, end: number }} traf
+ * @param {number} track
+ * @returns {number | null}
+ */
+function h5sFirstSampleFlags(view, traf, track) {
+  const tfhd = h5sFindBox(view, traf, "tfhd");
+  const trun = h5sFindBox(view, traf, "trun");
+  if (!tfhd || !trun || view.getUint32(tfhd.start + 4) !== track) return null;
+  const has = view.getUint32(trun.start) & 0xffffff;
+  let at = trun.start + 8 + (has & 0x1 ? 4 : 0);
+  if (has & 0x4) return view.getUint32(at);
+  if (has & 0x400) {
+    at += (has & 0x100 ? 4 : 0) + (has & 0x200 ? 4 : 0);
+    return at + 4 <= trun.end ? view.getUint32(at) : null;
+  }
+  const defaults = view.getUint32(tfhd.start) & 0xffffff;
+  if (!(defaults & 0x20)) return null;
+  const skipped = [0x1, 0x2, 0x8, 0x10].filter((bit) => defaults & bit);
+  return view.getUint32(tfhd.start + 8 + skipped.length * 4 + (defaults & 0x1 ? 4 : 0));
+}
+
+/**
+ * Whether a fragment starts with a key frame of the track.
+ * @param {ArrayBuffer} data
+ * @param {number} track
+ */
+function h5sStartsWithKey(data, track) {
+  const view = new DataView(data);
+  const moof = h5sFindBox(view, { start: 0, end: data.byteLength }, "moof");
+  if (!moof) return false;
+  for (const traf of h5sBoxes(view, moof.start, moof.end)) {
+    if (traf.type !== "traf") continue;
+    const flags = h5sFirstSampleFlags(view, traf, track);
+    if (flags !== null) return (flags & 0x10000) === 0; // sample_is_non_sync_sample
+  }
+  return false;
+}
+
+/**
+ * The text of a MIME message, or "" when the message is media.
+ * @param {ArrayBuffer} data
+ */
+function h5sMimeOf(data) {
+  if (data.byteLength < 9 || data.byteLength > 400) return "";
+  const text = String.fromCharCode(...new Uint8Array(data));
+  return /^(video|audio)\/[ -~]+$/.test(text) ? text : "";
+}
+
+/**
+ * One MediaSource with its SourceBuffer: appends in order, several messages at once when they queue
+ * up, and drops what has been watched. Owned by a player; lives from one connection to the next.
+ */
+class H5sBuffer {
+  static #BATCH_BYTES = 2_000_000;
+  static #QUEUE_BYTES = 32_000_000;
+  static #KEEP_S = 5;
+  static #TRIM_S = 15;
+  static #TRIM_BLIND_S = 90; // where no key frame is known
+
+  #video;
+  #mime;
+  #onAppend;
+  #onError;
+  /** @type {MediaSource | null} */
+  #source = null;
+  /** @type {SourceBuffer | null} */
+  #buffer = null;
+  #released = new AbortController();
+  #url = "";
+  /** @type {ArrayBuffer[]} */
+  #queue = [];
+  #queuedBytes = 0;
+  #track = 0;
+  /** @type {number[]} times at which a GOP starts */
+  #keyTimes = [];
+  #removeTo = 0;
+
+  /**
+   * @param {HTMLVideoElement} video
+   * @param {string} mime
+   * @param {() => void} onAppend
+   * @param {(reason: string) => void} onError
+   */
+  constructor(video, mime, onAppend, onError) {
+    this.#video = video;
+    this.#mime = mime;
+    this.#onAppend = onAppend;
+    this.#onError = onError;
+  }
+
+  /** The MediaSource class of this browser: iPhones have the managed one alone. */
+  static get api() {
+    return globalThis.MediaSource ?? globalThis.ManagedMediaSource;
+  }
+
+  get mime() {
+    return this.#mime;
+  }
+
+  /** Whether all that came has been appended. */
+  get isIdle() {
+    return this.#queue.length === 0 && !this.#buffer?.updating;
+  }
+
+  /** @returns {{ start: number, end: number } | null} the newest stretch of media */
+  get edge() {
+    const ranges = this.#ranges();
+    if (!ranges?.length) return null;
+    return { start: ranges.start(ranges.length - 1), end: ranges.end(ranges.length - 1) };
+  }
+
+  open() {
+    const Api = H5sBuffer.api;
+    if (!Api?.isTypeSupported(this.#mime)) throw new Error(`cannot play ${this.#mime}`);
+    const signal = this.#released.signal;
+    this.#source = new Api();
+    this.#source.addEventListener("sourceopen", () => this.#opened(), { signal });
+    this.#source.addEventListener("startstreaming", () => this.#pump(), { signal });
+    this.#url = URL.createObjectURL(this.#source);
+    this.#video.src = this.#url;
+  }
+
+  /** Queue one message. @param {ArrayBuffer} data */
+  push(data) {
+    this.#queue.push(data);
+    this.#queuedBytes += data.byteLength;
+    if (this.#queuedBytes > H5sBuffer.#QUEUE_BYTES) this.#onError("the browser is too slow");
+    else this.#pump();
+  }
+
+  /**
+   * Drop what lies well behind the play position. Removal goes on up to the next key frame, so it must
+   * end at one that is known, or it takes the picture being shown with it.
+   * @param {number} position
+   */
+  trim(position) {
+    const ranges = this.#ranges();
+    if (!ranges?.length || this.#removeTo) return;
+    const behind = position - ranges.start(0);
+    if (behind > H5sBuffer.#TRIM_S) this.#trimTo(this.#keyBefore(position - H5sBuffer.#KEEP_S));
+    if (behind > H5sBuffer.#TRIM_BLIND_S && !this.#removeTo)
+      this.#trimTo(position - H5sBuffer.#TRIM_BLIND_S / 2);
+  }
+
+  /** Let go of everything. Safe to call twice. */
+  close() {
+    this.#released.abort();
+    if (this.#url) URL.revokeObjectURL(this.#url);
+    this.#url = "";
+    const [source, buffer] = [this.#source, this.#buffer];
+    this.#source = this.#buffer = null;
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    if (source?.readyState !== "open" || !buffer) return;
+    try {
+      source.removeSourceBuffer(buffer);
+    } catch {
+      // the element let go of it first
+    }
+  }
+
+  #opened() {
+    if (!this.#source || this.#buffer) return;
+    const signal = this.#released.signal;
+    try {
+      this.#buffer = this.#source.addSourceBuffer(this.#mime);
+    } catch (error) {
+      this.#onError(`cannot play ${this.#mime}: ${String(error)}`);
+      return;
+    }
+    this.#buffer.addEventListener("updateend", () => this.#updated(), { signal });
+    this.#buffer.addEventListener("error", () => this.#onError("bad media"), { signal });
+    this.#pump();
+  }
+
+  #updated() {
+    this.#onAppend();
+    this.#pump();
+  }
+
+  #pump() {
+    const buffer = this.#buffer;
+    if (!buffer || buffer.updating || this.#source?.readyState !== "open") return;
+    if (this.#removeTo) {
+      const to = this.#removeTo;
+      this.#removeTo = 0;
+      buffer.remove(0, to);
+    } else if (this.#queue.length && !this.#isHeld()) {
+      this.#append(buffer, this.#takeBatch());
+    }
+  }
+
+  /** Safari's managed source says when it has enough; the live edge itself is always wanted. */
+  #isHeld() {
+    const source = /** @type {{ streaming?: boolean } | null} */ (this.#source);
+    const end = this.edge?.end ?? 0;
+    return source?.streaming === false && end - this.#video.currentTime > 1;
+  }
+
+  /**
+   * @param {SourceBuffer} buffer
+   * @param {ArrayBuffer} data
+   */
+  #append(buffer, data) {
+    try {
+      buffer.appendBuffer(data);
+    } catch (error) {
+      if (error instanceof DOMException && error.name === "QuotaExceededError") this.#full(data);
+      else this.#onError(`append failed: ${String(error)}`);
+    }
+  }
+
+  /** Make room and try again. @param {ArrayBuffer} data */
+  #full(data) {
+    this.#queue.unshift(data);
+    this.#queuedBytes += data.byteLength;
+    this.#trimTo(this.#keyBefore(this.#video.currentTime));
+    if (this.#removeTo) this.#pump();
+    else this.#onError("the browser's buffer is full");
+  }
+
+  /** Join queued messages up to the next key frame, so that the time of each key frame is known. */
+  #takeBatch() {
+    let count = 0;
+    let size = 0;
+    for (const data of this.#queue) {
+      if (count && (this.#isKey(data) || size + data.byteLength > H5sBuffer.#BATCH_BYTES)) break;
+      if (!count && this.#isKey(data)) this.#keyTimes.push(this.edge?.end ?? 0);
+      count += 1;
+      size += data.byteLength;
+    }
+    const parts = this.#queue.splice(0, count);
+    this.#queuedBytes -= size;
+    return count === 1 && parts[0] ? parts[0] : h5sJoin(parts, size);
+  }
+
+  /** @param {ArrayBuffer} data */
+  #isKey(data) {
+    if (!this.#track) this.#track = h5sVideoTrackId(data);
+    return this.#track !== 0 && h5sStartsWithKey(data, this.#track);
+  }
+
+  /** @param {number} time */
+  #keyBefore(time) {
+    let found = 0;
+    for (const key of this.#keyTimes) if (key <= time) found = key;
+    return found;
+  }
+
+  /** @param {number} time */
+  #trimTo(time) {
+    const start = this.#ranges()?.start(0) ?? 0;
+    if (time - start < 0.5) return;
+    this.#removeTo = time;
+    this.#keyTimes = this.#keyTimes.filter((key) => key >= time);
+    this.#pump();
+  }
+
+  /** @returns {TimeRanges | null} */
+  #ranges() {
+    if (!this.#buffer || this.#source?.readyState !== "open") return null;
+    return this.#buffer.buffered;
+  }
+}
+
+/**
+ * @param {ArrayBuffer[]} parts
+ * @param {number} size
+ * @returns {ArrayBuffer}
+ */
+function h5sJoin(parts, size) {
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(new Uint8Array(part), at);
+    at += part.byteLength;
+  }
+  return whole.buffer;
+}
+
+/** Tells a player when its page was hidden for long, and when it is seen again. */
+class H5sPresence {
+  #onAway;
+  #onBack;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+
+  /**
+   * @param {() => void} onAway
+   * @param {() => void} onBack
+   */
+  constructor(onAway, onBack) {
+    this.#onAway = onAway;
+    this.#onBack = onBack;
+  }
+
+  /** @param {AbortSignal} signal */
+  watch(signal) {
+    document.addEventListener("visibilitychange", () => this.#changed(), { signal });
+    signal.addEventListener("abort", () => clearTimeout(this.#timer), { once: true });
+    if (document.hidden) this.#changed();
+  }
+
+  #changed() {
+    clearTimeout(this.#timer);
+    if (document.hidden) this.#timer = setTimeout(this.#onAway, H5S_HIDDEN_MS);
+    else this.#onBack();
+  }
+}
+
+/** The state of a player, told to the page when it changes. */
+class H5sStatus {
+  /** @type {H5sState} */
+  #state = "stopped";
+  #onState;
+
+  /** @param {H5sConf["onState"]} onState */
+  constructor(onState) {
+    this.#onState = onState;
+  }
+
+  get state() {
+    return this.#state;
+  }
+
+  /**
+   * @param {H5sState} state
+   * @param {string} [reason]
+   */
+  set(state, reason = "") {
+    if (state === this.#state && !reason) return;
+    this.#state = state;
+    this.#onState?.(state, reason);
+  }
+}
+
+/**
+ * Start an element; browsers refuse until a click when it is not silent.
+ * @param {HTMLVideoElement} video
+ * @param {() => void} onBlocked
+ */
+async function h5sPlay(video, onBlocked) {
+  try {
+    await video.play();
+  } catch (error) {
+    if (!(error instanceof DOMException) || error.name !== "NotAllowedError") return;
+    if (video.muted) return onBlocked();
+    video.muted = true;
+    await h5sPlay(video, onBlocked);
+  }
+}
+
+/** @param {HTMLVideoElement} video @returns {{ shown: number, dropped: number }} */
+function h5sFrames(video) {
+  const quality = video.getVideoPlaybackQuality?.();
+  if (!quality) return { shown: Math.round(video.currentTime * 1000), dropped: 0 };
+  return {
+    shown: quality.totalVideoFrames - quality.droppedVideoFrames,
+    dropped: quality.droppedVideoFrames,
+  };
+}
+
+/**
+ * Plays one source over WebSocket and Media Source Extensions, close to live, until disconnect().
+ * It comes back by itself after any loss.
+ */
+class H5sPlayerWS {
+  #conf;
+  #place;
+  #status;
+  #presence;
+  #backoff = new H5sBackoff();
+  #bytes = new H5sMeter();
+  #pictures = new H5sMeter();
+  #watchdog = new H5sWatchdog();
+  #edge;
+  #isConnected = false;
+  #refusedHevc = false;
+  /** @type {AbortController | null} listeners of one connect() */
+  #listening = null;
+  /** @type {WebSocket | null} */
+  #socket = null;
+  /** @type {H5sBuffer | null} */
+  #buffer = null;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #ticker;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #retry;
+  #mime = ""; // as announced on this socket
+  #heardAt = 0;
+  #toldAt = 0;
+  #end = 0;
+  #shown = 0;
+  #isJoined = false;
+  #jumpedAt = 0;
+  #playingSince = Number.NaN;
+  #pausedSince = Number.NaN;
+  #reconnects = 0;
+  #stalls = 0;
+  /** @type {{ at: number, mediaTime: number } | null} */
+  #live = null;
+
+  /** @param {H5sConf} conf */
+  constructor(conf) {
+    this.#conf = conf;
+    this.#place = h5sResolve(conf);
+    this.#status = new H5sStatus(conf.onState);
+    this.#edge = new H5sEdge(conf.targetLatency);
+    this.#presence = new H5sPresence(
+      () => this.#suspend("hidden"),
+      () => this.#seen(),
+    );
+  }
+
+  /** Whether this browser can play so at all. */
+  static get isSupported() {
+    return H5sBuffer.api !== undefined && "WebSocket" in globalThis;
+  }
+
+  /** @returns {H5sState} */
+  get state() {
+    return this.#status.state;
+  }
+
+  get video() {
+    return this.#place.video;
+  }
+
+  /** Start playing. Does nothing while connected. */
+  connect() {
+    if (this.#isConnected) return;
+    this.#isConnected = true;
+    this.#backoff.reset();
+    h5sPrepareVideo(this.video);
+    this.#listening = new AbortController();
+    const { signal } = this.#listening;
+    this.video.addEventListener("waiting", () => this.#ranDry(), { signal });
+    this.video.addEventListener("play", () => this.#resumed(), { signal });
+    this.video.addEventListener("error", () => this.#elementFailed(), { signal });
+    this.#presence.watch(signal);
+    this.#open();
+  }
+
+  /** Stop playing and free everything. Safe to call twice; connect() starts again. */
+  disconnect() {
+    if (!this.#isConnected) return;
+    this.#isConnected = false;
+    this.#listening?.abort();
+    this.#listening = null;
+    clearTimeout(this.#retry);
+    this.#closeSocket();
+    this.#closeBuffer();
+    this.video.removeAttribute("src");
+    this.video.load();
+    this.#status.set("stopped");
+  }
+
+  /** @returns {H5sStats} figures of this moment */
+  stats() {
+    const now = h5sNow();
+    const end = this.#buffer?.edge?.end ?? 0;
+    return {
+      state: this.state,
+      fps: this.#pictures.rate(now),
+      bitrateKbps: (this.#bytes.rate(now) * 8) / 1000,
+      lagS: Math.max(0, end - this.video.currentTime),
+      behindLiveS: this.#behindLive(now),
+      targetS: this.#edge.target,
+      droppedFrames: h5sFrames(this.video).dropped,
+      reconnects: this.#reconnects,
+      stalls: this.#stalls,
+      mime: this.#buffer?.mime ?? "",
+    };
+  }
+
+  #open() {
+    clearTimeout(this.#retry);
+    this.#closeSocket();
+    this.#status.set("connecting");
+    const socket = new WebSocket(this.#url());
+    socket.binaryType = "arraybuffer"; // Blobs would be read out of order (Firefox)
+    socket.onmessage = (event) => this.#received(event.data);
+    socket.onclose = (event) => this.#lost(event.reason || "connection closed");
+    this.#socket = socket;
+    this.#heardAt = h5sNow();
+    this.#ticker = setInterval(() => this.#tick(), H5S_TICK_MS);
+  }
+
+  #url() {
+    return h5sSocketUrl(this.#place.ws, "h5swsapi", {
+      token: this.#place.token,
+      profile: this.#conf.profile ?? "",
+      hevc: String(this.#wantsHevc()),
+      session: this.#place.session,
+    });
+  }
+
+  #wantsHevc() {
+    if (this.#refusedHevc) return false;
+    const wish = String(this.#conf.hevc ?? "auto");
+    return wish === "auto"
+      ? (H5sBuffer.api?.isTypeSupported(H5S_HEVC_TYPE) ?? false)
+      : wish === "true";
+  }
+
+  /** One message; the browser calls this in order. @param {ArrayBuffer | string} data */
+  #received(data) {
+    this.#heardAt = h5sNow();
+    if (typeof data === "string") return this.#heard(data);
+    const mime = h5sMimeOf(data);
+    if (mime) return this.#announced(mime);
+    this.#bytes.add(this.#heardAt, data.byteLength);
+    this.#buffer?.push(data);
+  }
+
+  /** A text event of the server. @param {string} text */
+  #heard(text) {
+    try {
+      const event = JSON.parse(text);
+      if (event.type === "H5S_EVENT_LIVE_TIME" && Number.isFinite(event.liveTime?.nMediaTime))
+        this.#live = { at: h5sNow(), mediaTime: event.liveTime.nMediaTime };
+    } catch {
+      // not ours to understand; the page gets it as it came
+    }
+    this.#conf.callback?.(text, this.#conf.userdata);
+  }
+
+  /** The kind of media to come. @param {string} mime */
+  #announced(mime) {
+    if (this.#mime === mime) return;
+    if (this.#mime) return this.#lost("the format of the video changed");
+    this.#mime = mime;
+    this.#closeBuffer();
+    const buffer = new H5sBuffer(
+      this.video,
+      mime,
+      () => this.#appended(),
+      (reason) => this.#lost(reason),
+    );
+    this.#buffer = buffer;
+    try {
+      buffer.open();
+    } catch (error) {
+      this.#refusedHevc = true;
+      this.#lost(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #appended() {
+    const edge = this.#buffer?.edge;
+    if (!edge || edge.end <= this.#end) return;
+    this.#end = edge.end;
+    this.#edge.grew(h5sNow());
+    if (!this.#isJoined && this.#buffer?.isIdle) this.#join();
+  }
+
+  /** First media is there: show its newest picture. */
+  #join() {
+    this.#isJoined = true;
+    this.#jump();
+    this.#play();
+  }
+
+  #play() {
+    void h5sPlay(this.video, () => this.#blocked());
+  }
+
+  /** The browser wants a click first. */
+  #blocked() {
+    if (!this.#listening) return;
+    this.#status.set("blocked", "click to play");
+    const options = { once: true, signal: this.#listening.signal };
+    document.addEventListener("pointerdown", () => this.#play(), options);
+  }
+
+  /** Go to the live edge. */
+  #jump() {
+    const edge = this.#buffer?.edge;
+    if (!edge) return;
+    const now = h5sNow();
+    const lag = Math.min(this.#edge.target, edge.end - edge.start);
+    this.video.currentTime = edge.end - lag;
+    this.#jumpedAt = now;
+    this.#edge.restart(lag);
+    this.#watchdog.rest(now, edge.end);
+  }
+
+  #tick() {
+    const now = h5sNow();
+    if (now - this.#toldAt >= H5S_KEEPALIVE_MS / 1000) this.#keepAlive(now);
+    if (now - this.#heardAt > H5S_SILENCE_S) return this.#lost("no media for 10 s");
+    if (!this.#isJoined || !this.#buffer) return;
+    this.#count(now);
+    if (this.video.paused) return this.#paused(now);
+    this.#pausedSince = Number.NaN;
+    if (!document.hidden) this.#follow(now);
+    this.#buffer?.trim(this.video.currentTime);
+  }
+
+  /** @param {number} now */
+  #keepAlive(now) {
+    if (this.#socket?.readyState !== WebSocket.OPEN) return;
+    this.#toldAt = now;
+    this.#socket.send('{"cmd":"H5_KEEPALIVE"}');
+  }
+
+  /** Pictures shown: the proof that it plays. @param {number} now */
+  #count(now) {
+    const { shown } = h5sFrames(this.video);
+    const more = shown - this.#shown;
+    this.#shown = shown;
+    if (more <= 0) return;
+    this.#pictures.add(now, more);
+    if (Number.isNaN(this.#playingSince)) this.#playingSince = now;
+    if (now - this.#playingSince > H5S_HEALTHY_S) this.#backoff.reset();
+    this.#status.set("playing");
+  }
+
+  /** Hold the live edge. @param {number} now */
+  #follow(now) {
+    const edge = this.#buffer?.edge;
+    if (!edge) return;
+    const verdict = this.#watchdog.check(now, this.#shown, edge.end, this.#edge.gap);
+    if (verdict === "reconnect") return this.#lost("the picture stands still");
+    if (verdict === "jump") return this.#unfreeze();
+    if (this.video.seeking) return;
+    const position = this.video.currentTime;
+    const { rate, jump } = this.#edge.decide(now, edge.end - position);
+    const isOutside = position < edge.start - 0.02 || position > edge.end + 0.5;
+    if (jump || isOutside) this.#jump();
+    if (this.video.playbackRate !== rate) this.video.playbackRate = rate;
+  }
+
+  /** Media arrives, the picture stands: a seek sets the decoder going. */
+  #unfreeze() {
+    this.#stalls += 1;
+    this.#edge.underrun(h5sNow());
+    this.#jump();
+  }
+
+  /** @param {number} now */
+  #paused(now) {
+    if (Number.isNaN(this.#pausedSince)) this.#pausedSince = now;
+    if (now - this.#pausedSince > H5S_PAUSED_S && !document.hidden) this.#suspend("paused");
+  }
+
+  #ranDry() {
+    const isSettled = h5sNow() - this.#jumpedAt > H5S_SETTLE_S;
+    if (this.#isJoined && !this.video.seeking && isSettled) this.#edge.underrun(h5sNow());
+  }
+
+  /** The element started, perhaps by a person after a pause. */
+  #resumed() {
+    if (this.state === "suspended") this.#open();
+    else if (!Number.isNaN(this.#pausedSince)) this.#jump();
+  }
+
+  /** The page is visible again. */
+  #seen() {
+    if (this.state === "suspended") return this.#open();
+    if (!this.#isJoined) return;
+    this.#jump();
+    this.#play();
+  }
+
+  /** Give the connection back while nobody looks. @param {string} reason */
+  #suspend(reason) {
+    if (!this.#isConnected || this.state === "suspended") return;
+    clearTimeout(this.#retry);
+    this.#closeSocket();
+    this.#status.set("suspended", reason);
+  }
+
+  #elementFailed() {
+    if (this.#buffer) this.#lost(this.video.error?.message || "the browser cannot decode this");
+  }
+
+  /** Whatever went wrong: come back later. The last picture stays. @param {string} reason */
+  #lost(reason) {
+    if (!this.#socket) return; // already waiting, suspended or stopped
+    clearTimeout(this.#retry);
+    this.#closeSocket();
+    this.#reconnects += 1;
+    this.#status.set("waiting", reason);
+    this.#retry = setTimeout(() => this.#open(), this.#backoff.nextMs());
+  }
+
+  #closeSocket() {
+    clearInterval(this.#ticker);
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#live = null;
+    this.#mime = "";
+    this.#isJoined = false;
+    this.#playingSince = this.#pausedSince = Number.NaN;
+    if (!socket) return;
+    socket.onmessage = socket.onclose = null;
+    socket.close();
+  }
+
+  #closeBuffer() {
+    this.#buffer?.close();
+    this.#buffer = null;
+    this.#end = 0;
+    this.#shown = h5sFrames(this.video).shown;
+    this.#watchdog = new H5sWatchdog();
+    this.#pictures.clear();
+    this.video.playbackRate = 1;
+  }
+
+  /** @param {number} now */
+  #behindLive(now) {
+    if (!this.#live || !this.#isJoined) return null;
+    return Math.max(0, this.#live.mediaTime + now - this.#live.at - this.video.currentTime);
+  }
+}
+
+/** A WebSocket held open by a message each second: it tells the server that HLS is being watched. */
+class H5sKeepSocket {
+  #url;
+  #message;
+  #backoff = new H5sBackoff();
+  /** @type {WebSocket | null} */
+  #socket = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+
+  /**
+   * @param {string} url
+   * @param {string} message
+   */
+  constructor(url, message) {
+    this.#url = url;
+    this.#message = message;
+  }
+
+  open() {
+    this.close();
+    const socket = new WebSocket(this.#url);
+    socket.onopen = () => this.#tell();
+    socket.onclose = () => {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.open(), this.#backoff.nextMs());
+    };
+    this.#socket = socket;
+  }
+
+  /** Safe to call twice. */
+  close() {
+    clearTimeout(this.#timer);
+    const socket = this.#socket;
+    this.#socket = null;
+    if (!socket) return;
+    socket.onopen = socket.onclose = null;
+    socket.close();
+  }
+
+  #tell() {
+    this.#backoff.reset();
+    this.#socket?.send(this.#message);
+    this.#timer = setTimeout(() => this.#tell(), H5S_KEEPALIVE_MS);
+  }
+}
+
+/** @returns {typeof import("hls.js").default | undefined} hls.js, when the page loaded it */
+function h5sHlsJs() {
+  return /** @type {{ Hls?: typeof import("hls.js").default }} */ (globalThis).Hls;
+}
+
+/**
+ * Plays one source over HLS, by hls.js where the page loaded it, else by the browser itself, until
+ * disconnect(). It comes back by itself after any loss.
+ */
+class H5sPlayerHls {
+  static #TICK_MS = 500;
+  static #STILL_S = 12; // longer than a playlist that the server holds
+  static #MEDIA_RETRY_S = 5;
+
+  #place;
+  #version;
+  #status;
+  #presence;
+  #keep;
+  #backoff = new H5sBackoff();
+  #pictures = new H5sMeter();
+  #bytes = new H5sMeter();
+  #isConnected = false;
+  /** @type {AbortController | null} listeners of one connect() */
+  #listening = null;
+  /** @type {import("hls.js").default | null} */
+  #hls = null;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #ticker;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #retry;
+  #shown = 0;
+  #movedAt = 0;
+  #mendedAt = -Infinity;
+  #reconnects = 0;
+  #stalls = 0;
+
+  /** @param {H5sConf} conf */
+  constructor(conf) {
+    this.#place = h5sResolve(conf);
+    this.#version = conf.hlsver === "v2" ? "v2" : "v1";
+    this.#status = new H5sStatus(conf.onState);
+    const { token, session, ws } = this.#place;
+    this.#keep = new H5sKeepSocket(
+      h5sSocketUrl(ws, "h5swscmnapi", { token, session }),
+      '{"type":"keepalive"}',
+    );
+    this.#presence = new H5sPresence(
+      () => this.#suspend(),
+      () => this.#seen(),
+    );
+  }
+
+  /** Whether this browser can play so at all. */
+  static get isSupported() {
+    const native = document.createElement("video").canPlayType("application/vnd.apple.mpegurl");
+    return (h5sHlsJs()?.isSupported() ?? false) || native !== "";
+  }
+
+  /** @returns {H5sState} */
+  get state() {
+    return this.#status.state;
+  }
+
+  get video() {
+    return this.#place.video;
+  }
+
+  /** Start playing. Does nothing while connected. */
+  connect() {
+    if (this.#isConnected) return;
+    this.#isConnected = true;
+    this.#backoff.reset();
+    h5sPrepareVideo(this.video);
+    this.#listening = new AbortController();
+    const { signal } = this.#listening;
+    this.video.addEventListener("error", () => this.#elementFailed(), { signal });
+    this.#presence.watch(signal);
+    this.#ticker = setInterval(() => this.#tick(), H5sPlayerHls.#TICK_MS);
+    this.#open();
+  }
+
+  /** Stop playing and free everything. Safe to call twice; connect() starts again. */
+  disconnect() {
+    if (!this.#isConnected) return;
+    this.#isConnected = false;
+    this.#listening?.abort();
+    this.#listening = null;
+    clearInterval(this.#ticker);
+    this.#keep.close();
+    this.#detach();
+    this.#status.set("stopped");
+  }
+
+  /** @returns {H5sStats} figures of this moment */
+  stats() {
+    const now = h5sNow();
+    const live = this.#hls?.latency ?? 0;
+    return {
+      state: this.state,
+      fps: this.#pictures.rate(now),
+      bitrateKbps: (this.#bytes.rate(now) * 8) / 1000,
+      lagS: this.#bufferedAhead(),
+      behindLiveS: live > 0 ? live : null,
+      targetS: this.#hls?.targetLatency ?? 0,
+      droppedFrames: h5sFrames(this.video).dropped,
+      reconnects: this.#reconnects,
+      stalls: this.#stalls,
+      mime: "",
+    };
+  }
+
+  get #url() {
+    const token = encodeURIComponent(this.#place.token);
+    return `${this.#place.http}/hls/${this.#version}/${token}/hls.m3u8`;
+  }
+
+  #open() {
+    this.#detach();
+    this.#status.set("connecting");
+    this.#keep.open();
+    this.#movedAt = h5sNow();
+    const Hls = h5sHlsJs();
+    if (Hls?.isSupported()) this.#attach(Hls);
+    else this.video.src = this.#url;
+    this.#play();
+  }
+
+  /** @param {typeof import("hls.js").default} Hls */
+  #attach(Hls) {
+    const hls = new Hls(this.#config());
+    hls.on(Hls.Events.ERROR, (_event, data) => this.#failed(Hls, data));
+    hls.on(Hls.Events.FRAG_LOADED, (_event, data) =>
+      this.#bytes.add(h5sNow(), data.frag.stats.total),
+    );
+    hls.loadSource(this.#url);
+    hls.attachMedia(this.video);
+    this.#hls = hls;
+  }
+
+  /** @returns {Partial<import("hls.js").HlsConfig>} near the live edge, little kept behind */
+  #config() {
+    const { session, http } = this.#place;
+    const isOwn = http === location.origin;
+    return {
+      liveSyncDurationCount: 2,
+      liveMaxLatencyDurationCount: 5,
+      maxLiveSyncPlaybackRate: 1.1,
+      backBufferLength: 10,
+      maxBufferLength: 15,
+      enableWorker: isOwn,
+      // a file of our own, so that the page's policy need not allow workers made of blobs
+      workerPath: isOwn ? `${http}/vendor/hls.js/hls.worker.js` : null,
+      xhrSetup: (request) => {
+        if (session) request.setRequestHeader("Authorization", `token ${session}`);
+      },
+    };
+  }
+
+  /**
+   * @param {typeof import("hls.js").default} Hls
+   * @param {import("hls.js").ErrorData} data
+   */
+  #failed(Hls, data) {
+    if (data.details === Hls.ErrorDetails.BUFFER_STALLED_ERROR) this.#stalls += 1;
+    if (!data.fatal || !this.#hls) return;
+    const now = h5sNow();
+    const isFresh = now - this.#mendedAt > H5sPlayerHls.#MEDIA_RETRY_S;
+    this.#mendedAt = now;
+    if (isFresh && data.type === Hls.ErrorTypes.MEDIA_ERROR) this.#hls.recoverMediaError();
+    else if (isFresh && data.type === Hls.ErrorTypes.NETWORK_ERROR && this.#hls.latestLevelDetails)
+      this.#hls.startLoad();
+    else this.#lost(data.error.message);
+  }
+
+  /** Without hls.js the element itself says what failed. */
+  #elementFailed() {
+    if (!this.#hls) this.#lost(this.video.error?.message || "the browser cannot play this");
+  }
+
+  #play() {
+    void h5sPlay(this.video, () => this.#blocked());
+  }
+
+  /** The browser wants a click first. */
+  #blocked() {
+    if (!this.#listening) return;
+    this.#status.set("blocked", "click to play");
+    const options = { once: true, signal: this.#listening.signal };
+    document.addEventListener("pointerdown", () => this.#play(), options);
+  }
+
+  #tick() {
+    const now = h5sNow();
+    const { shown } = h5sFrames(this.video);
+    const more = shown - this.#shown;
+    this.#shown = shown;
+    const isIdle = this.state === "waiting" || this.state === "suspended";
+    if (more > 0 && !isIdle) this.#moved(now, more);
+    else if (isIdle || this.video.paused || document.hidden) this.#movedAt = now;
+    if (now - this.#movedAt > H5sPlayerHls.#STILL_S) this.#lost("the picture stands still");
+  }
+
+  /**
+   * @param {number} now
+   * @param {number} more
+   */
+  #moved(now, more) {
+    this.#movedAt = now;
+    this.#pictures.add(now, more);
+    if (this.state === "playing") this.#backoff.reset();
+    this.#status.set("playing");
+  }
+
+  #seen() {
+    if (this.state === "suspended") return this.#open();
+    const edge = this.#hls?.liveSyncPosition;
+    if (edge && edge - this.video.currentTime > 3) this.video.currentTime = edge;
+    this.#play();
+  }
+
+  /** Give the connection back while nobody looks. */
+  #suspend() {
+    if (!this.#isConnected) return;
+    this.#keep.close();
+    this.#detach();
+    this.#status.set("suspended", "hidden");
+  }
+
+  /** Whatever went wrong: build all anew, later. @param {string} reason */
+  #lost(reason) {
+    if (!this.#isConnected || this.state === "waiting" || this.state === "suspended") return;
+    this.#reconnects += 1;
+    this.#hls?.stopLoad();
+    this.#status.set("waiting", reason);
+    this.#retry = setTimeout(() => this.#open(), this.#backoff.nextMs());
+  }
+
+  #detach() {
+    clearTimeout(this.#retry);
+    const hls = this.#hls;
+    this.#hls = null;
+    hls?.destroy();
+    this.#pictures.clear();
+    this.#bytes.clear();
+    this.video.removeAttribute("src");
+    this.video.load();
+  }
+
+  #bufferedAhead() {
+    const { buffered, currentTime } = this.video;
+    return buffered.length ? Math.max(0, buffered.end(buffered.length - 1) - currentTime) : 0;
+  }
+}
+
+/**
+ * The player that suits this browser: WebSocket where it has Media Source Extensions, else HLS.
+ * @param {H5sConf} conf
+ */
+function H5sPlayerCreate(conf) {
+  return H5sPlayerWS.isSupported ? new H5sPlayerWS(conf) : new H5sPlayerHls(conf);
+}
+
+// One file serves `<script src>` and `import "./h5splayer.js"` alike.
+Object.assign(globalThis, { H5sPlayerWS, H5sPlayerHls, H5sPlayerCreate });
