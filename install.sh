@@ -56,6 +56,7 @@ fail() {
 }
 
 on_unexpected() {
+  ((BASH_SUBSHELL == 0)) || return 0
   printf 'install.sh: stopped in step %d (%s), line %d; run it again, and see %s\n' \
     "$step_number" "$step_name" "$1" "$log" >&2
 }
@@ -85,7 +86,7 @@ run_logged() {
   local advice=$1 status=0
   shift
   printf '\n+ %s\n' "$*" >>"$log"
-  heartbeat &
+  heartbeat 9>&- &
   heartbeat_pid=$!
   "$@" >>"$log" 2>&1 </dev/null 9>&- || status=$?
   stop_heartbeat
