@@ -73,12 +73,13 @@ heartbeat() {
   trap - ERR EXIT
   local began=$SECONDS
   while sleep 5 >/dev/null 2>&1; do
-    say "$((SECONDS - began)) s  $(newest_log_line)"
+    say "$((SECONDS - began)) s ... $(newest_log_line)"
   done
 }
 
 newest_log_line() {
-  tail -c 600 "$log" | tr '\r' '\n' | { grep -v '^[[:space:]]*$' || true; } | tail -n 1 | cut -c 1-90
+  tail -c 600 "$log" | tr '\r' '\n' | { grep -Ev '^[[:space:]]*$|^\+ ' || true; } |
+    tail -n 1 | cut -c 1-90
 }
 
 # run_logged ADVICE COMMAND...: output goes to the log, a line every 5 s to the terminal.
@@ -301,10 +302,10 @@ make_demo_clip() {
 
 # The clock needs a font; testsrc2 moves without one too.
 demo_clock() {
-  local font=/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf
-  if [[ -r $font ]] && ffmpeg -hide_banner -filters 2>/dev/null | grep -q ' drawtext '; then
-    printf "drawtext=fontfile=%s:text='%%{pts\\:hms}':fontsize=72:fontcolor=white:box=1:" "$font"
-    printf 'boxcolor=black@0.6:boxborderw=16:x=(w-text_w)/2:y=h-140,'
+  local font=/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf filter
+  if [[ -r $font && $(ffmpeg -hide_banner -filters 2>/dev/null) == *' drawtext '* ]]; then
+    filter="drawtext=fontfile=$font:text='%{pts\:hms}':fontsize=72:fontcolor=white"
+    printf '%s' "$filter:box=1:boxcolor=black@0.6:boxborderw=16:x=(w-text_w)/2:y=h-140,"
   fi
 }
 
