@@ -29,6 +29,7 @@ from h5sup.formats.isobmff import (
 
 LOSS_S = 1.0  # a picture that lasts longer stands for lost ones
 LONG_PICTURE_FACTOR = 5  # ... unless the camera sends that slowly
+SLOWEST_S = 4
 NOMINAL_S = 0.04  # a picture's duration before any is known
 AUDIO_GONE_S = 0.5  # audio this far behind video has stopped, not just been interleaved late
 AUDIO_TARGET_S = 0.05  # silence is laid up to so far behind the video
@@ -105,21 +106,21 @@ class Timeline:
     def _joins_badly(self, run: TrackRun, is_key: bool) -> bool:
         """Notice pictures lost on the way here; True while only a key frame can go on."""
         expected = self._source_video_next
-        self._source_video_next = run.dts + run.duration
         if expected is None or run.dts == expected:
             return False
         missing_s = (run.dts - expected) / run.track.timescale
-        if 0 < missing_s < NOMINAL_S and not is_key:
-            return False  # rounding between time bases
-        if not is_key:
-            self._waiting_for_key = True
-            return True
-        self.lost_s += max(0.0, missing_s)
-        self._shift_s = None
-        return False
+        if is_key:
+            self.lost_s += max(0.0, missing_s)
+            self._shift_s = None
+            return False
+        if 0 < missing_s < NOMINAL_S:  # rounding between time bases
+            return False
+        self._waiting_for_key = True
+        return True
 
     def _align(self, run: TrackRun) -> None:
         """Fix where the source's clock lies on the channel's."""
+        self._source_video_next = run.dts + run.duration
         if self._shift_s is None:
             scale = run.track.timescale
             self._shift_s = self._video_next / scale - run.dts / scale
@@ -210,16 +211,14 @@ class Timeline:
         scale = run.track.timescale
         for index, sample in enumerate(run.samples):
             duration = sample.duration
-            is_long = duration > scale * LOSS_S
-            if is_long and duration > self._picture * LONG_PICTURE_FACTOR:
+            if duration > scale * LOSS_S and duration > self._picture * LONG_PICTURE_FACTOR:
                 closed = duration - self._picture
                 self.lost_s += closed / scale
                 if self._shift_s is not None:
                     self._shift_s -= closed / scale
                 duration = self._picture
-            elif duration > 0:
-                # follows a camera that changes its rate within some ten pictures
-                self._picture += (duration - self._picture) // 8 or (duration > self._picture)
+            # follows a camera that changes its rate within some ten pictures
+            self._picture += (min(sample.duration, scale * SLOWEST_S) - self._picture) // 8
             duration = max(duration, 1)
             if duration != sample.duration:
                 self._write_duration(data, run, index, duration)

@@ -7,9 +7,9 @@ positions of the few fields that h5sup rewrites; `build_fragment` writes new one
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-import struct
 from struct import Struct
 from typing import Literal, NamedTuple
 
