@@ -1,0 +1,370 @@
+"""Build argument lists for ffmpeg. Pure, but for `write_loop_list`: same input, same list.
+
+Made by ffmpeg-python's `compile()`. What to mind there: it sorts an output's options, which is
+harmless; it puts global arguments last, so ours travel in `cmd`; it merges identical nodes, so no
+two outputs may be the same; and `run_async()` can't pass file descriptors, so it isn't used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+
+from h5sup.base.errors import Failure, SourceError
+from h5sup.config.profile import Profile
+from h5sup.ffmpeg.media import Input, Tracks
+from h5sup.ffmpeg.tools import Tools
+
+QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+error")
+IO_TIMEOUT_US = 5_000_000
+
+# What may be opened, by kind: a playlist, a redirect or an SDP must not lead anywhere else.
+PROTOCOLS = {
+    "file": "file",
+    "rtsp": "rtsp,rtsps,rtp,tcp,udp,tls",
+    "rtsp http": "rtsp,rtp,http,tcp",
+    "rtsp https": "rtsp,rtp,https,http,tls,tcp",
+    "rtmp": "rtmp,rtmps,tcp,tls",
+    "http": "http,https,tcp,tls,crypto",
+}
+# No hls, concat, sdp, image2 or dash among them: those open further files.
+CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,flv,live_flv,avi,asf,ogg,ivf,nut,"
+    "h264,hevc,m4v,mjpeg,mpjpeg,mpegvideo"
+)
+FORMATS = {
+    "file": CONTAINERS,
+    "concat": f"concat,{CONTAINERS}",
+    "rtmp": "flv,live_flv",
+    "http": f"{CONTAINERS},hls,applehttp,aac,mp3",
+}
+
+# Given always: ffmpeg's fifo copies the tag of the input, which mp4 then refuses.
+MP4_TAGS = {
+    "h264": "avc1",
+    "hevc": "hvc1",
+    "mjpeg": "mp4v",
+    "mpeg4": "mp4v",
+    "mpeg1video": "mp4v",
+    "mpeg2video": "mp4v",
+    "av1": "av01",
+    "vp9": "vp09",
+}
+# AAC from TS carries ADTS headers; the filter does nothing to AAC that comes without.
+ADTS_TO_MP4 = "aac_adtstoasc"
+RTP_CODECS = frozenset({"h264", "hevc"})
+RTP_PAYLOAD_TYPE = 96
+RTP_PACKET_BYTES = 1200
+
+# A fragment per picture: cut at key frames, and else as soon as 30 ms are reached.
+FMP4 = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "frag_duration": "30000"}
+HLS_FLAGS = "delete_segments+independent_segments+temp_file+program_date_time+omit_endlist"
+# A pipe nobody reads loses packets; it never stops the other legs.
+FIFO = {"drop_pkts_on_overflow": "1", "restart_with_keyframe": "1", "queue_size": "200"}
+# Without sound for this long (us) the video goes on alone.
+MAX_INTERLEAVE_US = 300_000
+AAC_RATE_HZ = 48_000
+LOOP_LINES = 1000
+
+Options = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Legs:
+    """Where one ffmpeg's media goes: a pipe always, loopback RTP and HLS files if wanted."""
+
+    fmp4_fd: int
+    rtp_port: int | None = None  # even; RTCP goes to the next one
+    hls_folder: Path | None = None
+    hls_segment_s: float = 2.0
+    hls_segments: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Leg:
+    """One output: its muxer with options, and what its tracks pass through."""
+
+    url: str
+    muxer: str
+    muxer_options: Mapping[str, str] = field(default_factory=dict)
+    has_audio: bool = True
+    codec_options: Mapping[str, str] = field(default_factory=dict)
+
+
+def build_ingest(
+    tools: Tools,
+    source: Input,
+    tracks: Tracks,
+    profile: Profile,
+    legs: Legs,
+    *,
+    audio: bool,
+    playlist: Path | None = None,
+) -> list[str]:
+    """Return argv of the ffmpeg that reads `source`; `playlist` loops a file, see write_loop_list.
+
+    Raises SourceError for video that can't be taken as it is.
+    """
+    return _build(tools, _open_input(source, playlist), tracks, profile, legs, audio=audio)
+
+
+def build_derived(
+    tools: Tools, tracks: Tracks, profile: Profile, legs: Legs, *, feed_fd: int, audio: bool
+) -> list[str]:
+    """Return argv of an ffmpeg that reads an init segment and fragments from `feed_fd`."""
+    return _build(tools, _open_feed(f"pipe:{feed_fd}"), tracks, profile, legs, audio=audio)
+
+
+def build_picture(tools: Tools) -> list[str]:
+    """Return argv that turns an init segment and one key fragment on stdin into a JPEG."""
+    picture = ffmpeg.output(
+        _open_feed("pipe:0")["V:0"],
+        "pipe:1",
+        format="mjpeg",
+        **{"frames:v": 1, "c:v": "mjpeg", "q:v": 3, "threads": 1},
+        vf="scale=out_range=pc,format=yuvj420p",
+    )
+    return _compile(tools, picture)
+
+
+def build_probe(tools: Tools, source: Input) -> list[str]:
+    """Return argv of the ffprobe that tells what `source` consists of, as JSON."""
+    options = _input_options(source) | {"hide_banner": None, "loglevel": "level+error"}
+    shown = "stream=codec_type,codec_name,width,height,pix_fmt,avg_frame_rate,r_frame_rate"
+    options |= {
+        "of": "json",
+        "show_entries": f"{shown},has_b_frames,sample_rate,channels"
+        ":stream_disposition=attached_pic:format=format_name",
+    }
+    arguments = [word for key, value in options.items() for word in _words(key, value)]
+    return [tools.ffprobe, *arguments, "-i", source.address]
+
+
+def _words(key: str, value: object) -> list[str]:
+    return [f"-{key}"] if value is None else [f"-{key}", str(value)]
+
+
+def write_loop_list(path: Path, file: Path) -> None:
+    """Write a list for the concat demuxer that plays `file` a million times, and so its like.
+
+    `-stream_loop` can't do it: at the first loop it stops every output with a bitstream filter.
+    """
+    inner = path.with_suffix(".inner.ffconcat")
+    quoted = str(file).replace("'", r"'\''")
+    inner.write_text("ffconcat version 1.0\n" + f"file '{quoted}'\n" * LOOP_LINES)
+    nested = f"file '{inner.name}'\noption safe 0\n"
+    path.write_text("ffconcat version 1.0\n" + nested * LOOP_LINES)
+
+
+def _open_input(source: Input, playlist: Path | None) -> Any:
+    options = _input_options(source) | {"threads": 1}
+    if source.kind == "file":
+        options["re"] = None  # at its own speed
+    else:
+        options["fpsprobesize"] = 0  # finding out the frame rate would cost a second
+    if playlist is None:
+        return ffmpeg.input(source.address, **options)
+    options |= {"format": "concat", "safe": 0, "format_whitelist": FORMATS["concat"]}
+    return ffmpeg.input(str(playlist), **options)
+
+
+def _input_options(source: Input) -> Options:
+    """Return what an input may open and how long it may hang."""
+    options: Options = {"protocol_whitelist": PROTOCOLS[source.kind]}
+    if source.kind in FORMATS:
+        options["format_whitelist"] = FORMATS[source.kind]
+    if source.kind == "rtsp":
+        options |= _rtsp_options(source)
+    elif source.kind != "file":
+        options["rw_timeout"] = IO_TIMEOUT_US
+    return options
+
+
+def _rtsp_options(source: Input) -> Options:
+    transport = "tcp" if source.transport == "auto" else source.transport
+    protocols = PROTOCOLS.get(f"rtsp {transport}", PROTOCOLS["rtsp"])
+    return {
+        "rtsp_transport": transport,
+        "timeout": IO_TIMEOUT_US,
+        "protocol_whitelist": protocols,
+    }
+
+
+def _open_feed(url: str) -> Any:
+    return ffmpeg.input(
+        url,
+        format="mov",
+        threads=1,
+        fpsprobesize=0,
+        protocol_whitelist="pipe",
+    )
+
+
+def _build(
+    tools: Tools, source: Any, tracks: Tracks, profile: Profile, legs: Legs, *, audio: bool
+) -> list[str]:
+    has_audio = audio and tracks.audio is not None
+    if profile.video.encoder == "copy":
+        outputs = [
+            _plain_output(source, leg, has_audio=has_audio)
+            for leg in _copy_legs(tracks, profile, legs, has_audio=has_audio)
+        ]
+    else:
+        outputs = [_encoded_output(source, tracks, profile, legs, has_audio=has_audio)]
+    return _compile(tools, ffmpeg.merge_outputs(*outputs))
+
+
+def _compile(tools: Tools, output: Any) -> list[str]:
+    argv: list[str] = ffmpeg.compile(output, cmd=[tools.ffmpeg, *QUIET])
+    return argv
+
+
+def _copy_legs(tracks: Tracks, profile: Profile, legs: Legs, *, has_audio: bool) -> list[_Leg]:
+    codec = tracks.video.codec
+    if codec not in MP4_TAGS:
+        raise SourceError(Failure.NOT_MEDIA, f"video of the kind {codec!r} can't be taken")
+    audio = _audio_options(tracks, profile) if has_audio else {}
+    copy = {"c:v": "copy", **audio}
+    mp4 = {"tag:v": MP4_TAGS[codec]} | ({"tag:a": "mp4a"} if has_audio else {})
+    if audio.get("c:a") == "copy":
+        mp4["bsf:a"] = ADTS_TO_MP4
+    found = [_fmp4_leg(legs, copy | mp4)]
+    if legs.hls_folder is not None and tracks.browser_playable:
+        found.append(_hls_leg(legs, legs.hls_folder, copy))
+    if legs.rtp_port is not None and codec in RTP_CODECS:
+        parameter_sets = "dump_extra=freq=keyframe"
+        if not tracks.is_annex_b:
+            parameter_sets = f"{codec}_mp4toannexb"
+        found.append(_rtp_leg(legs.rtp_port, {"c:v": "copy", "bsf:v": parameter_sets}))
+    return found
+
+
+def _fmp4_leg(legs: Legs, codec_options: Mapping[str, str]) -> _Leg:
+    options = FIFO | {"fifo_format": "mp4", "format_opts": _join(FMP4)}
+    return _Leg(
+        url=f"pipe:{legs.fmp4_fd}",
+        muxer="fifo",
+        muxer_options=options,
+        codec_options=codec_options,
+    )
+
+
+def _hls_leg(legs: Legs, folder: Path, codec_options: Mapping[str, str]) -> _Leg:
+    segments = {
+        "hls_time": f"{legs.hls_segment_s:g}",
+        "hls_list_size": str(legs.hls_segments),
+        "hls_delete_threshold": "3",
+        "hls_flags": HLS_FLAGS,
+        # Numbers go on after a restart: a segment's URL never means two things.
+        "hls_start_number_source": "epoch",
+        "hls_segment_filename": str(folder).replace("%", "%%") + "/s%d.ts",
+    }
+    return _Leg(
+        url=f"{folder}/index.m3u8",
+        muxer="hls",
+        muxer_options=segments,
+        codec_options=codec_options,
+    )
+
+
+def _rtp_leg(port: int, codec_options: Mapping[str, str]) -> _Leg:
+    return _Leg(
+        url=f"rtp://127.0.0.1:{port}?pkt_size={RTP_PACKET_BYTES}",
+        muxer="rtp",
+        muxer_options={"payload_type": str(RTP_PAYLOAD_TYPE)},
+        has_audio=False,
+        codec_options=codec_options,
+    )
+
+
+def _audio_options(tracks: Tracks, profile: Profile) -> dict[str, str]:
+    assert tracks.audio is not None
+    if tracks.audio.codec == "aac":
+        return {"c:a": "copy"}
+    return {
+        "c:a": "aac",
+        "b:a": f"{profile.audio.bitrate_kbps}k",
+        "ar": str(AAC_RATE_HZ),
+        "ac": str(min(2, tracks.audio.channels)),
+    }
+
+
+def _plain_output(source: Any, leg: _Leg, *, has_audio: bool) -> Any:
+    tracks = [source["V:0"]]
+    if has_audio and leg.has_audio:
+        tracks.append(source["a:0?"])
+    options = {"format": leg.muxer, **leg.codec_options, **leg.muxer_options}
+    if len(tracks) > 1:
+        options["max_interleave_delta"] = str(MAX_INTERLEAVE_US)
+    return ffmpeg.output(*tracks, leg.url, **options)
+
+
+def _encoded_output(
+    source: Any, tracks: Tracks, profile: Profile, legs: Legs, *, has_audio: bool
+) -> Any:
+    """Encode once and hand the result to every leg (`tee`): an encoder per leg costs too much."""
+    copies_audio = has_audio and _audio_options(tracks, profile)["c:a"] == "copy"
+    found = [_fmp4_leg(legs, {"bsf:a": ADTS_TO_MP4} if copies_audio else {})]
+    if legs.hls_folder is not None:
+        found.append(_hls_leg(legs, legs.hls_folder, {}))
+    if legs.rtp_port is not None:
+        found.append(_rtp_leg(legs.rtp_port, {"bsf:v": "dump_extra=freq=keyframe"}))
+    maps = [source["V:0"]] + ([source["a:0?"]] if has_audio else [])
+    options = {"format": "tee", "max_interleave_delta": str(MAX_INTERLEAVE_US)}
+    options |= _x264_options(profile)
+    if has_audio:
+        options |= _audio_options(tracks, profile)
+    return ffmpeg.output(*maps, "|".join(_tee_leg(leg) for leg in found), **options)
+
+
+def _x264_options(profile: Profile) -> dict[str, str]:
+    video = profile.video
+    rate = f"{video.bitrate_kbps}k"
+    every = f"if(isnan(prev_forced_t),1,gte(t,prev_forced_t+{video.gop_s:g}))"
+    height = f"trunc(min(ih\\,{video.max_height})/2)*2"
+    return {
+        "c:v": "libx264",
+        "preset": video.preset,
+        "tune": "zerolatency",
+        "profile:v": "main" if video.preset != "ultrafast" else "baseline",
+        "bf": "0",
+        "b:v": rate,
+        "maxrate": rate,
+        "bufsize": rate,
+        # Sliced threads would send a picture in pieces that receivers take for several.
+        "x264-params": "sliced-threads=0:scenecut=0",
+        "threads": str(video.threads),
+        "g": "9999",
+        "force_key_frames": f"expr:{every}",
+        "forced-idr": "1",
+        "flags:v": "+global_header",
+        "flags:a": "+global_header",
+        "fps_mode": "passthrough",
+        "vf": f"scale=w=-2:h={height}:out_range=tv,format=yuv420p",
+    }
+
+
+def _tee_leg(leg: _Leg) -> str:
+    """Return one slave of the tee muxer; its options are unescaped twice."""
+    options = {"f": leg.muxer, **leg.muxer_options}
+    if not leg.has_audio:
+        options["select"] = "v"
+    for kind in "va":
+        if bitstream_filter := leg.codec_options.get(f"bsf:{kind}"):
+            options[f"bsfs/{kind}"] = bitstream_filter
+    inner = ":".join(f"{key}={_escape(value, ':]')}" for key, value in options.items())
+    return _escape(f"[{inner}]{leg.url}", "|")
+
+
+def _join(options: Mapping[str, str]) -> str:
+    """Return a dictionary as ffmpeg reads it inside an option."""
+    return ":".join(f"{key}={_escape(value, ':')}" for key, value in options.items())
+
+
+def _escape(value: str, special: str) -> str:
+    """Put a backslash before what ffmpeg's av_get_token() would take for more than a letter."""
+    return "".join("\\" + letter if letter in f"\\'{special}" else letter for letter in value)

@@ -1,0 +1,72 @@
+"""Find ffmpeg and ffprobe, and learn which version they are."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+from dataclasses import dataclass
+
+from h5sup.base.errors import ConfigError
+from h5sup.ffmpeg.process import DIE_WITH_PARENT, JobError, Launcher
+
+OLDEST = (5, 1)
+RELEASE = re.compile(r"^ff\w+ version n?(\d+)\.(\d+)")
+LIBAVFORMAT = re.compile(r"^\s*libavformat\s+(\d+)\.", re.MULTILINE)
+LIBAVFORMAT_OF_5 = 59  # one more with every major release since
+VERSION_TIMEOUT_S = 20.0  # the first start from a slow SD card
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Where the programs are; `version` is ffmpeg's, as (major, minor)."""
+
+    ffmpeg: str
+    ffprobe: str
+    version: tuple[int, int]
+
+
+async def find_tools(ffmpeg: str, ffprobe: str) -> Tools:
+    """Return the tools; raises ConfigError when one is missing, unusable or too old."""
+    setpriv = DIE_WITH_PARENT[0]
+    paths = [
+        await _find(ffmpeg, "paths.ffmpeg", "install it with: apt install ffmpeg"),
+        await _find(ffprobe, "paths.ffprobe", "install it with: apt install ffmpeg"),
+    ]
+    await _find(setpriv, "", "install it with: apt install util-linux")
+    launcher = Launcher("tools")
+    version = await _version(launcher, paths[0], "paths.ffmpeg")
+    await _version(launcher, paths[1], "paths.ffprobe")
+    return Tools(paths[0], paths[1], version)
+
+
+def parse_version(text: str) -> tuple[int, int] | None:
+    """Return the version out of the answer to `-version`, or None when it says nothing known."""
+    if release := RELEASE.match(text):
+        return int(release[1]), int(release[2])
+    if library := LIBAVFORMAT.search(text):  # a build from git carries no release number
+        return int(library[1]) - LIBAVFORMAT_OF_5 + 5, 1
+    return None
+
+
+async def _find(name: str, path: str, advice: str) -> str:
+    found = await asyncio.to_thread(shutil.which, name)
+    if found is None:
+        raise ConfigError(path, f"there is no program {name}, {advice}")
+    return found
+
+
+async def _version(launcher: Launcher, program: str, path: str) -> tuple[int, int]:
+    try:
+        answer = await launcher.run_job(
+            [program, "-version"], timeout_s=VERSION_TIMEOUT_S, max_bytes=100_000
+        )
+    except (JobError, OSError) as error:
+        raise ConfigError(path, f"{program} can't be run: {error}") from error
+    version = parse_version(answer.decode(errors="replace"))
+    if version is None:
+        raise ConfigError(path, f"{program} does not tell its version, is it ffmpeg?")
+    if version < OLDEST:
+        found = ".".join(map(str, version))
+        raise ConfigError(path, f"{program} is version {found}, h5sup needs 5.1 or newer")
+    return version
