@@ -89,7 +89,11 @@ class Ingest:
                 self._start("the source starts anew")
         elif self._timeline.has_audio and announced.audio is None and self._init.audio:
             self._start("sound has come")
-        elif announced.audio and self._timeline.audio_gap_s > UNFILLABLE_AUDIO_GAP_S:
+        elif (
+            announced.audio
+            and not self._timeline.can_fill
+            and self._timeline.audio_gap_s > UNFILLABLE_AUDIO_GAP_S
+        ):
             self._timeline.has_audio = False
             self._start("the sound has stopped")
 

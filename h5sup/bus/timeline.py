@@ -171,6 +171,11 @@ class Timeline:
         return self._silent_fragment(track, frames, self._aac.silent_frame)
 
     @property
+    def can_fill(self) -> bool:
+        """Return whether silence can be made for this kind of sound."""
+        return self._aac is not None and self._aac.silent_frame is not None
+
+    @property
     def audio_gap_s(self) -> float:
         """Return how far the sound has fallen behind the picture."""
         if self._init is None or self._init.audio is None or self._init.video is None:

@@ -12,6 +12,7 @@ import msgspec
 from h5sup.base.clock import iso_ms, utc_now
 from h5sup.bus.channel import Channel
 from h5sup.bus.fragment import Fragment
+from h5sup.bus.timeline import AUDIO_GONE_S
 from h5sup.formats.isobmff import U64
 from h5sup.outputs.ws import wire
 from h5sup.outputs.ws.replay import squeeze
@@ -141,8 +142,9 @@ class Fanout:
         scale = self._init.video.timescale
         start_s = video / scale
         audio = self._init.audio
-        if audio is not None and self._audio_end:
-            start_s = min(start_s, self._audio_end / audio.timescale)
+        if audio is not None:  # sound comes a little before or after its picture
+            known_s = self._audio_end / audio.timescale or start_s - AUDIO_GONE_S
+            start_s = min(start_s, known_s)
         steps = int(start_s / ORIGIN_GRID_S)
         return (
             round(steps * ORIGIN_GRID_S * scale),
@@ -199,6 +201,8 @@ class Fanout:
         limit = self._limit_bytes()
         for viewer in list(self._idle):
             if viewer.flow is Flow.WAITING:
+                if fragment.audio is not None:
+                    self._audio_end = fragment.audio.dts
                 origin = self._origin_before(fragment.video.dts)
             elif viewer.unsent_bytes <= limit // DRAINED:
                 audio = fragment.audio.dts if fragment.audio is not None else self._audio_end
