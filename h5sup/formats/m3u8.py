@@ -1,0 +1,128 @@
+"""HLS playlists (RFC 8216), written from plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from h5sup.base.clock import iso_ms
+from h5sup.base.errors import MediaFormatError
+
+# §7: EXT-X-MAP in a playlist of media segments needs 6; 7 is what fMP4 players expect.
+VERSION_FMP4 = 7
+VERSION_TS = 3  # EXTINF with decimals
+MIME = "application/vnd.apple.mpegurl"  # §4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One rendition in a multivariant playlist (§4.3.4.2)."""
+
+    uri: str
+    bandwidth_bps: int
+    codecs: str = ""
+    width: int = 0
+    height: int = 0
+    fps: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """One media segment (§4.3.2)."""
+
+    uri: str
+    duration_s: float
+    map_uri: str = ""
+    """Its init segment; empty for MPEG-TS."""
+    begins_at: datetime | None = None
+    is_discontinuous: bool = False
+    """Whether its timeline or encoding breaks with the segment before it."""
+
+
+def write_multivariant(variants: Sequence[Variant], *, version: int = VERSION_FMP4) -> str:
+    """Return the playlist that lists renditions (§4.3.4)."""
+    if not variants:
+        raise MediaFormatError("a multivariant playlist needs a variant")
+    lines = ["#EXTM3U", f"#EXT-X-VERSION:{version}", "#EXT-X-INDEPENDENT-SEGMENTS"]
+    for variant in variants:
+        lines += [f"#EXT-X-STREAM-INF:{_attributes(variant)}", _check_uri(variant.uri)]
+    return "\n".join([*lines, ""])
+
+
+def write_media_playlist(
+    segments: Sequence[Segment],
+    *,
+    media_sequence: int,
+    target_duration_s: int,
+    discontinuity_sequence: int = 0,
+    version: int = VERSION_FMP4,
+    is_ended: bool = False,
+) -> str:
+    """Return the playlist of `segments`, each starting with a key frame (§4.3.3).
+
+    `media_sequence` numbers the first of them; `discontinuity_sequence` counts the breaks that
+    have left the playlist. `target_duration_s` must not change while the playlist lives (§6.2.1);
+    a longer segment raises it all the same, for players reject the playlist otherwise.
+    """
+    longest_s = max((round_half_up(segment.duration_s) for segment in segments), default=1)
+    lines = [
+        "#EXTM3U",
+        f"#EXT-X-VERSION:{version}",
+        f"#EXT-X-TARGETDURATION:{max(target_duration_s, longest_s, 1)}",
+        f"#EXT-X-MEDIA-SEQUENCE:{media_sequence}",
+    ]
+    if discontinuity_sequence:
+        lines.append(f"#EXT-X-DISCONTINUITY-SEQUENCE:{discontinuity_sequence}")
+    lines.append("#EXT-X-INDEPENDENT-SEGMENTS")
+    map_uri = ""
+    for segment in segments:
+        lines += _segment_lines(segment, map_uri)
+        map_uri = segment.map_uri
+    if is_ended:
+        lines.append("#EXT-X-ENDLIST")
+    return "\n".join([*lines, ""])
+
+
+def round_half_up(seconds: float) -> int:
+    """Return the nearest whole number, as §4.3.3.1 compares durations with the target."""
+    return int(seconds + 0.5)
+
+
+def _segment_lines(segment: Segment, map_uri: str) -> list[str]:
+    lines = []
+    if segment.is_discontinuous:
+        lines.append("#EXT-X-DISCONTINUITY")
+    if segment.map_uri and (segment.map_uri != map_uri or segment.is_discontinuous):
+        lines.append(f"#EXT-X-MAP:URI={_quote(segment.map_uri)}")
+    if segment.begins_at is not None:
+        lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{iso_ms(segment.begins_at)}")
+    if segment.duration_s < 0:
+        raise MediaFormatError(f"a segment can't last {segment.duration_s:g} s")
+    return [*lines, f"#EXTINF:{segment.duration_s:.5f},", _check_uri(segment.uri)]
+
+
+def _attributes(variant: Variant) -> str:
+    """Return the attribute list of one variant (§4.2)."""
+    parts = [f"BANDWIDTH={variant.bandwidth_bps}"]
+    if variant.codecs:
+        parts.append(f"CODECS={_quote(variant.codecs)}")
+    if variant.width and variant.height:
+        parts.append(f"RESOLUTION={variant.width}x{variant.height}")
+    if variant.fps:
+        parts.append(f"FRAME-RATE={variant.fps:.3f}")
+    return ",".join(parts)
+
+
+def _quote(text: str) -> str:
+    """Return a quoted string; it has no escapes (§4.2)."""
+    if any(sign in text for sign in '"\r\n'):
+        raise MediaFormatError(f"{text!r} can't stand in a playlist")
+    return f'"{text}"'
+
+
+def _check_uri(uri: str) -> str:
+    """Return `uri` if it can stand on a line of its own (§4.1)."""
+    if not uri or uri.startswith("#") or any(sign in uri for sign in "\r\n"):
+        raise MediaFormatError(f"{uri!r} can't be a line of a playlist")
+    return uri
