@@ -52,6 +52,7 @@ const H5S_SILENCE_S = 10; // the server promises its first message within 9 s
 const H5S_HIDDEN_MS = 60_000;
 const H5S_PAUSED_S = 15; // a paused player would fill its buffer
 const H5S_HEALTHY_S = 5; // pictures for so long clear the back-off
+const H5S_START_S = 0.5;
 const H5S_SETTLE_S = 1; // running dry right after a jump tells nothing
 const H5S_HEVC_TYPE = 'video/mp4; codecs="hvc1.1.6.L93.B0"';
 
@@ -100,12 +101,12 @@ function h5sSocketUrl(origin, call, parameters) {
 }
 
 /**
- * Make an element play by itself wherever a browser lets it.
+ * Make an element ready to play without a click wherever a browser lets it.
  * @param {HTMLVideoElement} video
  */
 function h5sPrepareVideo(video) {
   video.muted = true; // browsers start only silent video without a click
-  video.autoplay = true;
+  video.autoplay = false; // it starts once there is enough for a smooth start
   video.playsInline = true;
   video.disableRemotePlayback = true; // Safari opens a ManagedMediaSource only then
 }
@@ -169,6 +170,7 @@ class H5sEdge {
   static #JUMP_S = 3; // further behind than this is not worth catching up with
   static #MAX_TARGET_S = 1.2;
   static #CALM_S = 8; // how long after an underrun the distance is kept
+  static #SETTLE_S = 3; // after a start or jump the edge is approached faster
 
   #base;
   #target;
@@ -177,6 +179,7 @@ class H5sEdge {
   #grewAt = Number.NaN;
   #decidedAt = Number.NaN;
   #underrunAt = -Infinity;
+  #settledAt = 0;
 
   /** @param {number} [base] */
   constructor(base = 0.2) {
@@ -188,7 +191,7 @@ class H5sEdge {
     return this.#target;
   }
 
-  /** Longest usual time between two arrivals. */
+  /** The longer ones among the usual times between two arrivals. */
   get gap() {
     return this.#gap;
   }
@@ -197,7 +200,7 @@ class H5sEdge {
   grew(now) {
     const gap = now - this.#grewAt;
     this.#grewAt = now;
-    if (gap < 2) this.#gap = Math.max(gap, this.#gap * 0.995);
+    if (gap < 2) this.#gap += (gap - this.#gap) * (gap > this.#gap ? 0.25 : 0.01);
   }
 
   /** The player ran dry: keep more distance for a while. @param {number} now */
@@ -208,9 +211,10 @@ class H5sEdge {
     this.#target = Math.min(most, this.#target * 1.25 + 0.05);
   }
 
-  /** Forget the smoothed lag, after a jump. @param {number} lag */
-  restart(lag) {
+  /** Playing starts, or goes on after a jump. @param {number} now @param {number} lag */
+  restart(now, lag) {
     this.#smoothLag = lag;
+    this.#settledAt = now + H5sEdge.#SETTLE_S;
   }
 
   /**
@@ -224,7 +228,7 @@ class H5sEdge {
     this.#relax(now, elapsed);
     this.#smoothLag += (lag - this.#smoothLag) * Math.min(1, elapsed / 0.5);
     if (lag > H5sEdge.#JUMP_S + this.#target) return { rate: 1, jump: true };
-    return { rate: this.#rate(), jump: false };
+    return { rate: this.#rate(now), jump: false };
   }
 
   #floor() {
@@ -242,11 +246,13 @@ class H5sEdge {
       this.#target += (floor - this.#target) * Math.min(1, elapsed / 20);
   }
 
-  #rate() {
+  /** @param {number} now */
+  #rate(now) {
     const excess = this.#smoothLag - this.#target;
     if (excess < 0.03) return 1;
-    const rate = excess <= 1 ? Math.min(1.1, 1 + excess / 2) : Math.min(1.5, 0.9 + excess / 5);
-    return Math.round(Math.max(rate, 1) * 100) / 100;
+    const isNew = now < this.#settledAt;
+    const most = excess > 1 || isNew ? 1.5 : 1.1;
+    return Math.round(Math.min(most, 1 + (isNew ? excess : excess / 2)) * 100) / 100;
   }
 }
 
@@ -447,11 +453,6 @@ class H5sBuffer {
 
   get mime() {
     return this.#mime;
-  }
-
-  /** Whether all that came has been appended. */
-  get isIdle() {
-    return this.#queue.length === 0 && !this.#buffer?.updating;
   }
 
   /** @returns {{ start: number, end: number } | null} the newest stretch of media */
@@ -745,6 +746,7 @@ class H5sPlayerWS {
   #shown = 0;
   #isJoined = false;
   #jumpedAt = 0;
+  #readyAt = Number.NaN;
   #playingSince = Number.NaN;
   #pausedSince = Number.NaN;
   #reconnects = 0;
@@ -903,13 +905,22 @@ class H5sPlayerWS {
     if (!edge || edge.end <= this.#end) return;
     this.#end = edge.end;
     this.#edge.grew(h5sNow());
-    if (!this.#isJoined && this.#buffer?.isIdle) this.#join();
+    if (!this.#isJoined) this.#join(edge.end - edge.start);
   }
 
-  /** First media is there: show its newest picture. */
-  #join() {
+  /**
+   * Start once there is as much as is to be kept, or none more came for a while: the first picture
+   * shows before that, and playing does not stumble.
+   * @param {number} ready seconds of media
+   */
+  #join(ready) {
+    const now = h5sNow();
+    if (Number.isNaN(this.#readyAt)) this.#readyAt = now;
+    if (ready < this.#edge.target && now - this.#readyAt < H5S_START_S) return;
     this.#isJoined = true;
-    this.#jump();
+    this.#jumpedAt = now;
+    this.#edge.restart(now, ready);
+    if (ready > this.#edge.target + 1) this.#jump();
     this.#play();
   }
 
@@ -933,7 +944,7 @@ class H5sPlayerWS {
     const lag = Math.min(this.#edge.target, edge.end - edge.start);
     this.video.currentTime = edge.end - lag;
     this.#jumpedAt = now;
-    this.#edge.restart(lag);
+    this.#edge.restart(now, lag);
     this.#watchdog.rest(now, edge.end);
   }
 
@@ -941,12 +952,19 @@ class H5sPlayerWS {
     const now = h5sNow();
     if (now - this.#toldAt >= H5S_KEEPALIVE_MS / 1000) this.#keepAlive(now);
     if (now - this.#heardAt > H5S_SILENCE_S) return this.#lost("no media for 10 s");
-    if (!this.#isJoined || !this.#buffer) return;
+    if (!this.#buffer) return;
+    if (!this.#isJoined) return this.#awaitStart();
     this.#count(now);
     if (this.video.paused) return this.#paused(now);
     this.#pausedSince = Number.NaN;
     if (!document.hidden) this.#follow(now);
     this.#buffer?.trim(this.video.currentTime);
+  }
+
+  /** A source of few pictures a second gets no second one for long. */
+  #awaitStart() {
+    const edge = this.#buffer?.edge;
+    if (edge) this.#join(edge.end - edge.start);
   }
 
   /** @param {number} now */
@@ -1044,7 +1062,7 @@ class H5sPlayerWS {
     this.#live = null;
     this.#mime = "";
     this.#isJoined = false;
-    this.#playingSince = this.#pausedSince = Number.NaN;
+    this.#playingSince = this.#pausedSince = this.#readyAt = Number.NaN;
     if (!socket) return;
     socket.onmessage = socket.onclose = null;
     socket.close();

@@ -1,0 +1,161 @@
+// The only place that asks the server.
+
+import { md5 } from "./lib/md5.js";
+
+/**
+ * @typedef {object} SourceItem one item of GetSrc: the keys these pages use
+ * @property {string} strToken
+ * @property {string} strName
+ * @property {string} nType
+ * @property {boolean} bOnline
+ * @property {"STOPPED" | "STARTING" | "RUNNING" | "BACKOFF" | "FATAL"} [strState]
+ * @property {string} [strReason]
+ * @property {string} [strSince] ISO 8601
+ * @property {number} [nFps]
+ * @property {number} [nBitrateKbps]
+ * @property {number} [nViewers]
+ * @property {string} [strVideoCodec]
+ * @property {number} [nWidth]
+ * @property {number} [nHeight]
+ * @property {boolean} [bSub]
+ */
+
+/** What the server refused, in its own words. */
+export class ApiError extends Error {
+  /**
+   * @param {string} message
+   * @param {Record<string, unknown>} [answer]
+   */
+  constructor(message, answer = {}) {
+    super(message);
+    this.answer = answer;
+  }
+}
+
+/** There is no session, or it has ended. */
+export class SignInError extends ApiError {}
+
+/** The server did not answer. */
+export class UnreachableError extends ApiError {}
+
+const TIMEOUT_MS = 15_000;
+
+/** @returns {string} id of the session, or "" */
+export function session() {
+  return sessionStorage.getItem("h5s_session") ?? "";
+}
+
+/** Take over a session given in the page's address, and take it out of there. */
+export function adoptSession() {
+  const here = new URL(location.href);
+  const given = here.searchParams.get("session");
+  if (!given) return;
+  sessionStorage.setItem("h5s_session", given);
+  here.searchParams.delete("session");
+  history.replaceState(null, "", here);
+}
+
+/** Whether this tab signed in as one who may add and delete. */
+export function isAdministrator() {
+  return session() !== "" && sessionStorage.getItem("h5s_role") === "Administrator";
+}
+
+/** Seconds after which an unused session ends. */
+export function sessionTimeout() {
+  return Number(sessionStorage.getItem("h5s_timeout")) || 600;
+}
+
+/**
+ * One call of the API. Raises SignInError, UnreachableError or ApiError.
+ * @param {string} name
+ * @param {Record<string, string>} [parameters]
+ * @returns {Promise<Record<string, unknown>>}
+ */
+async function call(name, parameters = {}) {
+  const query = new URLSearchParams(parameters);
+  if (session()) query.set("session", session());
+  const response = await ask(`api/v1/${name}?${query}`);
+  const answer = await response.json().catch(() => ({}));
+  if (response.status === 401) throw new SignInError(String(answer.strCode ?? ""), answer);
+  if (answer.bStatus === false) throw new ApiError(String(answer.strCode ?? ""), answer);
+  if (!response.ok) throw new UnreachableError(`${name}: HTTP ${response.status}`);
+  return answer;
+}
+
+/** @param {string} path */
+async function ask(path) {
+  try {
+    return await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
+  } catch (error) {
+    throw new UnreachableError(String(error));
+  }
+}
+
+/**
+ * @param {string} user
+ * @param {string} password in clear; only its MD5 leaves the page
+ */
+export async function login(user, password) {
+  const answer = await call("Login", { user, password: md5(password) });
+  sessionStorage.setItem("h5s_session", String(answer["strSession"]));
+  sessionStorage.setItem("h5s_role", String(answer["strRole"] ?? ""));
+  sessionStorage.setItem("h5s_timeout", String(answer["nTimeout"] ?? ""));
+}
+
+/** End the session, here and on the server. */
+export async function logout() {
+  try {
+    await call("Logout");
+  } finally {
+    forgetSession();
+  }
+}
+
+/** Forget what belongs to a session that is over. */
+export function forgetSession() {
+  for (const name of ["session", "role", "timeout"]) sessionStorage.removeItem(`h5s_${name}`);
+}
+
+export async function keepAlive() {
+  await call("Keepalive");
+}
+
+/**
+ * @param {string} [token] of one source; all without it
+ * @returns {Promise<SourceItem[]>}
+ */
+export async function sources(token) {
+  const answer = await call("GetSrc", token ? { token } : {});
+  return /** @type {SourceItem[]} */ (answer["src"] ?? []);
+}
+
+/** Whether the default password still opens this server. */
+export async function hasDefaultPassword() {
+  const answer = await call("GetSystemInfo");
+  return answer["bDefaultPassword"] === true;
+}
+
+/** @param {{ token: string, name: string, url: string, audio: string }} source */
+export async function addFile(source) {
+  await call("AddSrcFile", source);
+}
+
+/** @param {{ token: string, name: string, url: string, user: string, password: string, audio: string }} source */
+export async function addAddress(source) {
+  await call("AddSrcRTSP", source);
+}
+
+/** @param {string} token */
+export async function deleteSource(token) {
+  await call("DelSrc", { token });
+}
+
+/**
+ * Address of a source's newest picture.
+ * @param {string} token
+ */
+export function pictureUrl(token) {
+  const query = new URLSearchParams({ token, update: String(Date.now()) });
+  if (session()) query.set("session", session());
+  return `api/v1/GetImage?${query}`;
+}

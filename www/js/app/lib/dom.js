@@ -1,0 +1,70 @@
+/**
+ * Make an element. Properties are set on it, "class" and names with a dash as attributes; `on` holds
+ * listeners; strings become text, never markup.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, unknown>} [properties]
+ * @param {...(Node | string | null)} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function make(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name === "on") listen(element, /** @type {Record<string, EventListener>} */ (value));
+    else if (name === "class" || name.includes("-")) element.setAttribute(name, String(value));
+    else Reflect.set(element, name, value);
+  }
+  element.append(...children.filter((child) => child !== null));
+  return element;
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {Record<string, EventListener>} listeners
+ */
+function listen(element, listeners) {
+  for (const [type, listener] of Object.entries(listeners))
+    element.addEventListener(type, listener);
+}
+
+/** @type {Record<string, string>} outlines on a 24 by 24 grid */
+const SHAPES = {
+  add: "M12 5v14M5 12h14",
+  close: "M6 6l12 12M18 6L6 18",
+  trash: "M4 7h16M10 11v6M14 11v6M6 7l1 13h10l1-13M9 7V4h6v3",
+  sun: "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8M12 2v2M12 20v2M2 12h2M20 12h2M5 5l1.4 1.4M17.6 17.6L19 19M5 19l1.4-1.4M17.6 6.4L19 5",
+  leave: "M14 4h5v16h-5M10 8l-4 4 4 4M6 12h9",
+  enter: "M10 4H5v16h5M13 8l4 4-4 4M17 12H8",
+  full: "M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5",
+  sound: "M4 10v4h4l5 4V6l-5 4zM16.5 9a4 4 0 0 1 0 6M19 6.5a8 8 0 0 1 0 11",
+  silent: "M4 10v4h4l5 4V6l-5 4zM17 10l4 4M21 10l-4 4",
+  alone: "M14 4h6v6M20 4l-9 9M18 14v6H4V6h6",
+  camera: "M3 7h12v10H3zM15 11l6-3v8l-6-3",
+};
+
+/**
+ * A small outline drawing in the colour of the text around it.
+ * @param {string} name
+ */
+export function icon(name) {
+  const space = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(space, "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS(space, "path");
+  path.setAttribute("d", SHAPES[name] ?? "");
+  svg.append(path);
+  return svg;
+}
+
+/**
+ * A button that shows an icon and tells its name to who cannot see it.
+ * @param {string} shape
+ * @param {string} label
+ * @param {() => void} onClick
+ */
+export function iconButton(shape, label, onClick) {
+  const properties = { type: "button", class: "icon-button", title: label, "aria-label": label };
+  return make("button", { ...properties, on: { click: onClick } }, icon(shape));
+}
