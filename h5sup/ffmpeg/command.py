@@ -65,6 +65,7 @@ FMP4 = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "frag_duration
 HLS_FLAGS = "delete_segments+independent_segments+temp_file+program_date_time+omit_endlist"
 # A pipe nobody reads loses packets; it never stops the other legs.
 FIFO = {"drop_pkts_on_overflow": "1", "restart_with_keyframe": "1", "queue_size": "200"}
+RETRY = {"attempt_recovery": "1", "recover_any_error": "1", "recovery_wait_time": "1"}
 # Without sound for this long (us) the video goes on alone.
 MAX_INTERLEAVE_US = 300_000
 AAC_RATE_HZ = 48_000
@@ -254,6 +255,10 @@ def _fmp4_leg(legs: Legs, codec_options: Mapping[str, str]) -> _Leg:
 
 
 def _hls_leg(legs: Legs, folder: Path, codec_options: Mapping[str, str]) -> _Leg:
+    """Write HLS behind a fifo that tries again: a full folder must not end the other legs.
+
+    ffmpeg's hls muxer shrugs off a full disk, but ends the process when it can't create a file.
+    """
     segments = {
         "hls_time": f"{legs.hls_segment_s:g}",
         "hls_list_size": str(legs.hls_segments),
@@ -261,12 +266,12 @@ def _hls_leg(legs: Legs, folder: Path, codec_options: Mapping[str, str]) -> _Leg
         "hls_flags": HLS_FLAGS,
         # Numbers go on after a restart: a segment's URL never means two things.
         "hls_start_number_source": "epoch",
-        "hls_segment_filename": str(folder).replace("%", "%%") + "/s%d.ts",
+        "hls_segment_filename": f"{folder}/s%d.ts",
     }
     return _Leg(
         url=f"{folder}/index.m3u8",
-        muxer="hls",
-        muxer_options=segments,
+        muxer="fifo",
+        muxer_options=FIFO | RETRY | {"fifo_format": "hls", "format_opts": _join(segments)},
         codec_options=codec_options,
     )
 
@@ -317,7 +322,7 @@ def _encoded_output(
     options = {"format": "tee", "max_interleave_delta": str(MAX_INTERLEAVE_US)}
     options |= _x264_options(profile)
     if has_audio:
-        options |= _audio_options(tracks, profile)
+        options |= _audio_options(tracks, profile) | {"tag:a": "mp4a"}
     return ffmpeg.output(*maps, "|".join(_tee_leg(leg) for leg in found), **options)
 
 
