@@ -1,0 +1,113 @@
+"""Bodies that players may ask for in ranges (RFC 9110 §14), sent without being put together."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Iterator
+
+from aiohttp import hdrs, web
+
+from h5sup.formats import m3u8
+
+MIME_TS = "video/mp2t"
+MIME_INIT = "video/mp4"
+MIME_FRAGMENTS = "video/iso.segment"  # ISO/IEC 23009-1 annex C
+PLAYLIST_CACHE = "private, no-cache"
+SEGMENT_CACHE = "private, max-age=60, immutable"  # a segment's address never means another one
+BATCH_BYTES = 256 * 1024  # written at once: what a slow player can have us hold for it
+SEND_TIMEOUT_S = 60.0  # by then a segment has left the playlist
+
+
+def playlist(request: web.Request, text: str) -> web.Response:
+    """Return a playlist; the original players ask for `bytes=0-`."""
+    body = text.encode()
+    wanted = find_range(request, len(body))
+    headers = _headers(PLAYLIST_CACHE, wanted, len(body))
+    part = body if wanted is None else body[wanted.start : wanted.stop]
+    return web.Response(
+        status=200 if wanted is None else 206, body=part, headers=headers, content_type=m3u8.MIME
+    )
+
+
+async def send_media(
+    request: web.Request, pieces: Iterable[bytes], size_bytes: int, mime: str
+) -> web.StreamResponse:
+    """Send a body that lies in pieces, batch by batch."""
+    wanted = find_range(request, size_bytes)
+    response = web.StreamResponse(
+        status=200 if wanted is None else 206, headers=_headers(SEGMENT_CACHE, wanted, size_bytes)
+    )
+    response.content_type = mime
+    span = wanted or range(size_bytes)
+    response.content_length = len(span)
+    await response.prepare(request)
+    if request.method == hdrs.METH_HEAD:
+        return response
+    try:
+        async with asyncio.timeout(SEND_TIMEOUT_S):
+            for batch in _batches(pieces, span):
+                await response.write(batch)
+            await response.write_eof()
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+    return response
+
+
+def failure(kind: type[web.HTTPError], reason: str) -> web.HTTPError:
+    """Return an error with a sentence in the API's shape, to be raised."""
+    error = kind(
+        text=json.dumps({"bStatus": False, "strCode": reason}) + "\r\n",
+        content_type="application/json",
+    )
+    error.headers[hdrs.CACHE_CONTROL] = "private, no-store"
+    if error.status == web.HTTPServiceUnavailable.status_code:
+        error.headers[hdrs.RETRY_AFTER] = "2"
+    return error
+
+
+def find_range(request: web.Request, size_bytes: int) -> range | None:
+    """Return the one range of the body that is asked for, or None for all of it.
+
+    What is malformed or has several ranges is ignored (§14.2); raises 416 outside the body.
+    """
+    if hdrs.RANGE not in request.headers or hdrs.IF_RANGE in request.headers:
+        return None  # there is no validator that If-Range could name
+    try:
+        wanted = request.http_range
+    except ValueError:
+        return None
+    start = wanted.start
+    if start < 0:
+        start = max(0, size_bytes + start)
+    stop = size_bytes if wanted.stop is None else min(wanted.stop, size_bytes)
+    if start >= size_bytes:
+        error = failure(web.HTTPRequestRangeNotSatisfiable, "the range lies outside the body")
+        error.headers[hdrs.CONTENT_RANGE] = f"bytes */{size_bytes}"
+        raise error
+    return range(start, stop)
+
+
+def _headers(cache: str, wanted: range | None, size_bytes: int) -> dict[str, str]:
+    headers: dict[str, str] = {hdrs.CACHE_CONTROL: cache, hdrs.ACCEPT_RANGES: "bytes"}
+    if wanted is not None:
+        headers[hdrs.CONTENT_RANGE] = f"bytes {wanted.start}-{wanted.stop - 1}/{size_bytes}"
+    return headers
+
+
+def _batches(pieces: Iterable[bytes], span: range) -> Iterator[bytes]:
+    """Yield the bytes of `span` in pieces of some size: a write per fragment would cost more."""
+    batch = bytearray()
+    position = 0
+    for piece in pieces:
+        start, stop = span.start - position, span.stop - position
+        position += len(piece)
+        if stop <= 0:
+            break
+        batch += piece[max(0, start) : stop]
+        if len(batch) >= BATCH_BYTES:
+            yield bytes(batch)
+            batch.clear()
+    if batch:
+        yield bytes(batch)
