@@ -78,7 +78,7 @@ heartbeat() {
 }
 
 newest_log_line() {
-  tail -c 600 "$log" | tr '\r' '\n' | { grep -Ev '^[[:space:]]*$|^\+ ' || true; } |
+  tail -c 4000 "$log" | tr '\r' '\n' | { grep -Ev '^[[:space:]]*$|^\+ ' || true; } |
     tail -n 1 | cut -c 1-90
 }
 
