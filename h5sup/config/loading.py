@@ -66,19 +66,26 @@ def schema() -> dict[str, Any]:
 
 def _read_json(path: Path) -> Any:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # editors on Windows put a mark in front
     except FileNotFoundError:
         raise ConfigError("", f"there is no file {path}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError("", f"{path} can't be read: {error}") from error
     try:
-        return json.loads(text, object_pairs_hook=_object)
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
     except json.JSONDecodeError as error:
         raise ConfigError(
             "", f"{path.name} line {error.lineno}, column {error.colno}: {error.msg}"
         ) from error
+    except ValueError:  # Python reads no whole number of more than 4300 digits
+        raise ConfigError("", f"{path.name} holds a number of thousands of digits") from None
     except RecursionError:
         raise ConfigError("", f"{path.name} is nested too deeply") from None
+
+
+def _constant(name: str) -> float:
+    """Refuse NaN and Infinity, which are not JSON and pass every range."""
+    raise ConfigError("", f"{name} is no number of JSON")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -128,6 +135,8 @@ def _plain(problem: str, path: str) -> str:
     """Turn msgspec's sentence into ours."""
     if "matching regex" in problem and path.endswith("token"):
         return "must be 1 to 64 letters, digits, '_', '.' or '-', without '--'"
+    if "matching regex" in problem:
+        return "must be 1 to 64 letters, digits, '_' or '-'"
     for theirs, ours in (
         ("Expected", "expected"),
         ("`int`", "a whole number"),

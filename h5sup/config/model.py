@@ -9,7 +9,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-TOKEN_PATTERN = r"^(?!\.{1,2}$)(?!.*--)[A-Za-z0-9_.-]{1,64}$"  # noqa: S105 (a source's public name)
+# Python's `$` also matches before a line break at the end, hence `(?!\n)`.
+TOKEN_PATTERN = r"^(?!\.{1,2}$)(?!.*--)[A-Za-z0-9_.-]{1,64}$(?!\n)"  # noqa: S105 (a source's public name)
+PROFILE_PATTERN = r"^[A-Za-z0-9_-]{1,64}$(?!\n)"
 TokenName = Annotated[str, Meta(pattern=TOKEN_PATTERN)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 ByteCount = Annotated[int, Meta(ge=0)]
@@ -102,7 +104,7 @@ class SourceConfig(Section, frozen=True, kw_only=True):
     user: Annotated[str, Meta(max_length=128)] = ""
     password: Annotated[str, Meta(max_length=128)] = ""
     transport: Transport = "auto"
-    profile: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "auto"
+    profile: Annotated[str, Meta(pattern=PROFILE_PATTERN)] = "auto"
     connect: Connect = "always"
     audio: bool = True
     stall_timeout_s: Annotated[float, Meta(ge=1, le=300)] = 10.0

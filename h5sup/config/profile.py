@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from h5sup.config.model import Section
+from h5sup.config.model import PROFILE_PATTERN, Section
 
 Encoder = Literal["copy", "libx264"]
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium"]
@@ -32,7 +32,7 @@ class AudioRecipe(Section, frozen=True, kw_only=True):
 class Profile(Section, frozen=True, kw_only=True):
     """One file of ffmpeg_profiles/; its name is the file's name without `.json`."""
 
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = ""
+    name: Annotated[str, Meta(pattern=PROFILE_PATTERN)] = ""
     description: str = ""
     video: VideoRecipe = VideoRecipe()
     audio: AudioRecipe = AudioRecipe()
