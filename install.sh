@@ -183,7 +183,7 @@ open_log() {
     fail "can't write in $run_folder: run it as $owner, or as root"
   exec 9>"$run_folder/install.lock"
   flock -n 9 || fail "another install.sh is at work in this folder"
-  printf '%s ./install.sh (%s)\n' "$(date -u +%FT%TZ)" "$mode" >"$log"
+  printf '+ %s ./install.sh (%s)\n' "$(date -u +%FT%TZ)" "$mode" >"$log"
 }
 
 install_debian_packages() {
@@ -362,25 +362,25 @@ service_is_ours() {
 
 start_supervisord() {
   local begin=0 limit
-  startup port-is-free || fail "the line above says what to change, then run it again"
+  startup port-is-free || exit 1
   [[ ! -e run/h5sup.log ]] || begin=$(stat -c %s run/h5sup.log)
   limit=$(ulimit -Hn)
   [[ $limit != unlimited ]] && ((limit < 65536)) || limit=65536
   (ulimit -Sn "$limit" && as_owner "$venv/bin/supervisord" -c packaging/supervisord.conf) \
     >>"$log" 2>&1 </dev/null 9>&- || fail "supervisord did not start: see $log"
-  startup wait --log run/h5sup.log --begin "$begin" || fail "h5sup is not ready: see run/h5sup.log"
+  startup wait --log run/h5sup.log --begin "$begin" || exit 1
   say "state: .venv/bin/supervisorctl -c packaging/supervisord.conf status"
   say "It does not start with the machine; ./install.sh --systemd makes it."
 }
 
 start_service() {
   as_root systemctl stop h5sup.service >>"$log" 2>&1 || true
-  startup port-is-free || fail "the line above says what to change, then run it again"
+  startup port-is-free || exit 1
   sed -e "s|@FOLDER@|$here|g" -e "s|@USER@|$owner|g" packaging/h5sup.service |
     as_root tee "$unit" >/dev/null
   run_logged "systemd refused the service: see systemctl status h5sup" as_root systemctl daemon-reload
   run_logged "systemd refused the service: see systemctl status h5sup" as_root systemctl enable --now h5sup.service
-  startup wait || fail "h5sup is not ready: see journalctl -u h5sup"
+  startup wait || exit 1
   say "state: systemctl status h5sup    log: journalctl -u h5sup"
 }
 

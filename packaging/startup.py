@@ -38,15 +38,16 @@ def main() -> None:
     if given.question == "port-is-free":
         check_port(host, port)
         return
+    where = str(given.log or "journalctl -u h5sup")
     url = wait_for_ready_line(given.log, given.begin) if given.log else f"http://127.0.0.1:{port}"
-    wait_for_health(url)
+    wait_for_health(url, where)
     for line in describe(url, host):
         sys.stdout.write(f"      {line}\n")
 
 
 def fail(sentence: str) -> NoReturn:
     """End with one sentence."""
-    sys.stderr.write(f"      {sentence}\n")
+    sys.stderr.write(f"install.sh: {sentence}\n")
     sys.exit(1)
 
 
@@ -99,7 +100,7 @@ def wait_for_ready_line(log: Path, begin: int) -> str:
             return found[1]
         time.sleep(POLL_S)
     last = read_from(log, begin).splitlines()[-1:] or ["it wrote nothing"]
-    fail(f"no ready line within {READY_TIMEOUT_S:.0f} s; its last line: {last[0][:200]}")
+    fail(f"h5sup did not get ready in {READY_TIMEOUT_S:.0f} s: {last[0][:200]} (log: {log})")
 
 
 def read_from(log: Path, begin: int) -> str:
@@ -111,8 +112,8 @@ def read_from(log: Path, begin: int) -> str:
     return data[begin if begin <= len(data) else 0 :].decode(errors="replace")
 
 
-def wait_for_health(url: str) -> None:
-    """Wait for GET /healthz to answer 200."""
+def wait_for_health(url: str, where: str) -> None:
+    """Wait for GET /healthz to answer 200; `where` is said when it doesn't."""
     deadline = time.monotonic() + READY_TIMEOUT_S
     reason = "no answer"
     while time.monotonic() < deadline:
@@ -124,7 +125,7 @@ def wait_for_health(url: str) -> None:
         except OSError as error:
             reason = str(error)
         time.sleep(POLL_S)
-    fail(f"{url}/healthz does not answer 200: {reason}")
+    fail(f"h5sup does not serve: {url}/healthz says {reason} (log: {where})")
 
 
 def describe(url: str, host: str) -> list[str]:
