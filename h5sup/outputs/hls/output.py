@@ -16,7 +16,7 @@ from h5sup.outputs.hls.responses import failure
 from h5sup.outputs.hls.ts import TsHls
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-NUMBER = r"{number:\d{1,15}}"
+NUMBER = "{number:[0-9]{1,15}}"
 VARIANT = "{variant:h264|hevc}"
 
 
