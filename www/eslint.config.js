@@ -2,7 +2,6 @@ import js from "@eslint/js";
 import globals from "globals";
 
 const rules = {
-  curly: ["error", "multi-or-nest", "consistent"],
   eqeqeq: "error",
   "no-implicit-globals": "off",
   "no-restricted-properties": [
@@ -19,12 +18,16 @@ const rules = {
 export default [
   js.configs.recommended,
   { rules },
-  { files: ["js/**/*.js"], languageOptions: { globals: globals.browser } },
-  { files: ["js/h5splayer.js"], languageOptions: { sourceType: "script" } },
+  { files: ["**/js/**/*.js"], languageOptions: { globals: globals.browser } },
+  { files: ["**/js/h5splayer.js", "**/js/theme.js"], languageOptions: { sourceType: "script" } },
   {
-    files: ["js/app/**/*.js"],
-    ignores: ["js/app/api.js"],
+    files: ["**/js/app/**/*.js"],
+    languageOptions: { globals: { H5sPlayerWS: "readonly", H5sPlayerHls: "readonly" } },
+  },
+  {
+    files: ["**/js/app/**/*.js"],
+    ignores: ["**/js/app/api.js"],
     rules: { "no-restricted-globals": ["error", { name: "fetch", message: "use api.js" }] },
   },
-  { files: ["*.js", "**/*.test.js"], languageOptions: { globals: globals.node } },
+  { files: ["**/eslint.config.js", "**/*.test.js"], languageOptions: { globals: globals.node } },
 ];

@@ -1,0 +1,159 @@
+import { pictureUrl } from "../api.js";
+import { make, iconButton } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
+import { playerFigures, sourceFigures, startPlayer } from "../lib/playing.js";
+import { transport } from "../lib/prefs.js";
+import { describe, isWorthPlaying } from "../lib/state.js";
+
+/**
+ * One source on the wall: its picture, playing while the wall says so, its name, state and figures.
+ * Sends `enlarge` and `remove` (bubbling) when a person asks for them.
+ */
+export class H5sTile extends HTMLElement {
+  static #PICTURE_AGE_MS = 10_000;
+
+  /** @type {import("../api.js").SourceItem | null} */
+  #source = null;
+  /** @type {H5sPlayerWS | H5sPlayerHls | null} */
+  #player = null;
+  #isWanted = false;
+  #isCrowded = false;
+  #pictureAt = -Infinity;
+  #picture = make("img", { class: "tile-picture", alt: "", decoding: "async" });
+  #video = make("video", { class: "tile-video", tabIndex: -1, "aria-hidden": "true" });
+  #name = make("span", { class: "tile-name" });
+  #state = make("span", { class: "chip" });
+  #figures = make("span", { class: "tile-figures" });
+  #reason = make("p", { class: "tile-reason" });
+  #open = make("button", { type: "button", class: "tile-open" });
+  /** @type {HTMLButtonElement | null} */
+  #remove = null;
+
+  connectedCallback() {
+    this.className = "tile";
+    this.#open.onclick = () => this.#send("enlarge");
+    const foot = make("div", { class: "tile-foot" }, this.#name, this.#figures);
+    const parts = [this.#picture, this.#video, this.#reason, this.#state, foot, this.#open];
+    this.replaceChildren(...parts);
+    if (this.#remove) this.append(this.#remove);
+    this.refresh();
+  }
+
+  disconnectedCallback() {
+    this.#stop();
+  }
+
+  get source() {
+    return this.#source;
+  }
+
+  /** Let this tile be deleted by its viewer. */
+  allowRemoval() {
+    this.#remove ??= iconButton("trash", "", () => this.#send("remove"));
+    this.#remove.classList.add("tile-remove");
+    this.append(this.#remove);
+  }
+
+  /**
+   * Show what the server says now.
+   * @param {import("../api.js").SourceItem} source
+   * @param {boolean} isCrowded many tiles: the sub input will do
+   */
+  update(source, isCrowded) {
+    const wasOnline = this.#source?.bOnline ?? false;
+    this.#source = source;
+    this.#isCrowded = isCrowded;
+    if (source.bOnline && !wasOnline) this.#pictureAt = -Infinity;
+    this.#decide();
+    this.refresh();
+  }
+
+  /** Play or rest. @param {boolean} isWanted in view, and not covered by a large player */
+  play(isWanted) {
+    this.#isWanted = isWanted;
+    this.#decide();
+  }
+
+  /** Play anew, after a choice was changed. */
+  restart() {
+    this.#stop();
+    this.#decide();
+  }
+
+  /** Bring the words up to date. */
+  refresh() {
+    const source = this.#source;
+    if (!source) return;
+    const player = this.#player?.state ?? "stopped";
+    const shown = describe(source, player, Date.now());
+    this.dataset["tone"] = shown.tone;
+    this.#name.textContent = source.strName || source.strToken;
+    this.#state.textContent = shown.word;
+    this.#reason.textContent = shown.detail;
+    this.#figures.textContent = this.#figureList(source).join(" · ");
+    this.#video.classList.toggle("is-playing", this.#hasPicture(player));
+    this.#label(source, `${shown.word} ${shown.detail}`);
+  }
+
+  /** @param {import("../api.js").SourceItem} source */
+  #figureList(source) {
+    const isPlaying = this.#player?.state === "playing";
+    return this.#player && isPlaying ? playerFigures(this.#player) : sourceFigures(source);
+  }
+
+  /** A lost connection leaves the last picture standing. @param {H5sState} player */
+  #hasPicture(player) {
+    if (player === "playing") return true;
+    return player !== "stopped" && this.#video.classList.contains("is-playing");
+  }
+
+  /**
+   * @param {import("../api.js").SourceItem} source
+   * @param {string} state
+   */
+  #label(source, state) {
+    const name = source.strName || source.strToken;
+    this.#open.setAttribute("aria-label", `${t("enlarge", { name })}, ${state.trim()}`);
+    if (!this.#remove) return;
+    this.#remove.title = t("delete", { name });
+    this.#remove.setAttribute("aria-label", this.#remove.title);
+  }
+
+  #decide() {
+    if (!this.#isWanted) this.#stop();
+    else if (this.#source) {
+      this.#showPicture(this.#source);
+      if (!this.#player && isWorthPlaying(this.#source)) this.#start(this.#source);
+    }
+  }
+
+  /** @param {import("../api.js").SourceItem} source */
+  #showPicture(source) {
+    if (this.#player || performance.now() - this.#pictureAt < H5sTile.#PICTURE_AGE_MS) return;
+    if (this.#pictureAt > 0 && !source.bOnline) return;
+    this.#pictureAt = performance.now();
+    this.#picture.src = pictureUrl(source.strToken);
+  }
+
+  /** @param {import("../api.js").SourceItem} source */
+  #start(source) {
+    const profile = this.#isCrowded && source.bSub ? "sub" : "";
+    const onState = () => this.refresh();
+    this.#player = startPlayer(this.#video, source.strToken, transport(), { profile, onState });
+    this.refresh();
+  }
+
+  #stop() {
+    const player = this.#player;
+    this.#player = null;
+    player?.disconnect();
+    this.refresh();
+  }
+
+  /** @param {string} type */
+  #send(type) {
+    this.dispatchEvent(new CustomEvent(type, { bubbles: true }));
+  }
+}
+
+customElements.define("h5s-tile", H5sTile);

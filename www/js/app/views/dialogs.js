@@ -1,0 +1,134 @@
+import { ApiError, UnreachableError, addAddress, addFile, deleteSource } from "../api.js";
+import { iconButton, make } from "../lib/dom.js";
+import { suggestToken } from "../lib/figures.js";
+import { t } from "../lib/i18n.js";
+
+/**
+ * A form in a dialog. `act` does the work; what it raises is shown, else the dialog closes.
+ * @param {{ title: string, action: string, isDanger?: boolean, act: () => Promise<void> }} options
+ * @param {...HTMLElement} fields
+ */
+function openForm({ title, action, isDanger = false, act }, ...fields) {
+  const alert = make("p", { class: "form-error", role: "alert" });
+  const style = `button ${isDanger ? "is-danger" : "is-primary"}`;
+  const submit = make("button", { class: style, type: "submit" }, action);
+  const cancel = make("button", { class: "button", type: "button" }, t("cancel"));
+  const form = make(
+    "form",
+    { class: "card dialog-form" },
+    make(
+      "div",
+      { class: "dialog-head" },
+      make("h2", { id: "dialog-title" }, title),
+      iconButton("close", t("close"), () => dialog.close()),
+    ),
+    ...fields,
+    alert,
+    make("div", { class: "dialog-foot" }, cancel, submit),
+  );
+  const dialog = make("dialog", { class: "dialog", "aria-labelledby": "dialog-title" }, form);
+  cancel.onclick = () => dialog.close();
+  dialog.onclose = () => dialog.remove();
+  form.onsubmit = async (event) => {
+    event.preventDefault();
+    submit.disabled = true;
+    alert.textContent = await failureOf(act);
+    submit.disabled = false;
+    if (!alert.textContent) dialog.close();
+  };
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
+/** @param {() => Promise<void>} act @returns {Promise<string>} why it failed, or "" */
+async function failureOf(act) {
+  try {
+    await act();
+    return "";
+  } catch (error) {
+    if (error instanceof UnreachableError) return t("unreachable");
+    if (error instanceof ApiError) return error.message || t("expired");
+    throw error;
+  }
+}
+
+/**
+ * @param {string} label
+ * @param {HTMLElement} input
+ * @param {string} [hint]
+ */
+function field(label, input, hint = "") {
+  const about = hint ? make("small", { class: "muted" }, hint) : null;
+  return make("label", { class: "field" }, make("span", {}, label), input, about);
+}
+
+/** Add a source. @param {() => void} onDone */
+export function openAdd(onDone) {
+  const kind = make(
+    "select",
+    { name: "kind" },
+    make("option", { value: "address" }, t("kindAddress")),
+    make("option", { value: "file" }, t("kindFile")),
+  );
+  const name = make("input", { name: "name", required: true, maxLength: 64 });
+  const token = make("input", { name: "token", required: true, maxLength: 64 });
+  token.pattern = "[A-Za-z0-9_.\\-]{1,64}";
+  token.autocapitalize = "off";
+  const url = make("input", { name: "url", required: true, spellcheck: false });
+  const user = make("input", { name: "camera-user", autocomplete: "off" });
+  const password = make("input", { name: "camera-password", type: "password" });
+  password.autocomplete = "new-password";
+  const audio = make("input", { name: "audio", type: "checkbox" });
+  const urlLabel = field(t("url"), url, t("urlHint"));
+  const account = make(
+    "div",
+    { class: "field-row" },
+    field(t("cameraUser"), user),
+    field(t("cameraPassword"), password),
+  );
+
+  let isTokenOwn = false;
+  token.oninput = () => (isTokenOwn = token.value !== "");
+  name.oninput = () => {
+    if (!isTokenOwn) token.value = suggestToken(name.value);
+  };
+  kind.onchange = () => {
+    const isFile = kind.value === "file";
+    account.hidden = isFile;
+    const [label, hint] = isFile ? [t("file"), t("fileHint")] : [t("url"), t("urlHint")];
+    urlLabel.replaceChildren(...field(label, url, hint).childNodes);
+  };
+
+  const act = async () => {
+    const source = { token: token.value, name: name.value, url: url.value };
+    const sound = { audio: String(audio.checked) };
+    if (kind.value === "file") await addFile({ ...source, ...sound });
+    else await addAddress({ ...source, ...sound, user: user.value, password: password.value });
+    onDone();
+  };
+  openForm(
+    { title: t("add"), action: t("save"), act },
+    field(t("kind"), kind),
+    field(t("name"), name),
+    urlLabel,
+    account,
+    field(t("token"), token, t("tokenHint")),
+    make("label", { class: "check" }, audio, make("span", {}, t("audio"))),
+  );
+  name.focus();
+}
+
+/**
+ * Ask, then delete a source.
+ * @param {import("../api.js").SourceItem} source
+ * @param {() => void} onDone
+ */
+export function openDelete(source, onDone) {
+  const name = source.strName || source.strToken;
+  const act = async () => {
+    await deleteSource(source.strToken);
+    onDone();
+  };
+  const options = { title: t("deleteTitle"), action: t("deleteYes"), isDanger: true, act };
+  openForm(options, make("p", {}, t("deleteText", { name })));
+}
