@@ -39,7 +39,10 @@ def main() -> None:
         check_port(host, port)
         return
     where = str(given.log or "journalctl -u h5sup")
-    url = wait_for_ready_line(given.log, given.begin) if given.log else f"http://127.0.0.1:{port}"
+    if not given.log and port == 0:
+        sys.stdout.write(f"      h5sup took a free port, its ready line says which: {where}\n")
+        return
+    url = wait_for_ready_line(given.log, given.begin) if given.log else build_url(host, port)
     wait_for_health(url, where)
     for line in describe(url, host):
         sys.stdout.write(f"      {line}\n")
@@ -55,6 +58,13 @@ def read_http() -> tuple[str, int]:
     """Return http.host and http.port; `run.py --check` has judged the file before."""
     raw = json.loads((ROOT / "config.json").read_text(encoding="utf-8")).get("http", {})
     return str(raw.get("host", "0.0.0.0")), int(raw.get("port", 8080))  # noqa: S104
+
+
+def build_url(host: str, port: int) -> str:
+    """Return the address that this machine reaches h5sup at."""
+    if host in ANY_ADDRESS:
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def check_port(host: str, port: int) -> None:
