@@ -7,6 +7,7 @@ H5supError              one plain sentence for a person
 ├── ConflictError       a token that exists already, or one that can't be changed this way
 ├── UnavailableError    a source without media, a limit that is reached
 ├── AuthError           no session or a dead one
+├── LoginError          a login that failed; carries what its caller may know
 ├── ForbiddenError      a session without the right
 ├── SourceError         a source's process failed; carries the kind of failure
 └── MediaFormatError    bytes that are not the format they claim to be
@@ -53,6 +54,15 @@ class UnavailableError(H5supError):
 
 class AuthError(H5supError):
     """Nobody is signed in."""
+
+
+class LoginError(H5supError):
+    """A name and password that open nothing, or a name that is locked."""
+
+    def __init__(self, sentence: str, *, faults: int, locked_s: int) -> None:
+        super().__init__(sentence)
+        self.faults = faults
+        self.locked_s = locked_s
 
 
 class ForbiddenError(H5supError):

@@ -1,0 +1,211 @@
+"""Our objects in H5Stream's words; the only place that knows the wire names."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct, field
+
+from h5sup.api.services import Source, SystemFacts
+from h5sup.auth.login import SignedIn
+from h5sup.base.clock import iso_ms
+from h5sup.base.errors import LoginError
+from h5sup.base.logs import redact
+from h5sup.config.model import Connect, SourceConfig, SourceType, Transport
+
+MASKED = "*****"
+TYPES: dict[SourceType, str] = {"file": "H5_FILE", "rtsp": "H5_STREAM"}
+CONNECTS: dict[Connect, str] = {
+    "always": "H5_ALWAYS",
+    "ondemand": "H5_ONDEMAND",
+    "auto": "H5_AUTO",
+}
+TRANSPORTS: dict[Transport, str] = {
+    "auto": "H5_RTSP_AUTO",
+    "tcp": "H5_RTSP_TCP",
+    "udp": "H5_RTSP_UDP",
+    "http": "H5_RTSP_HTTP",
+    "https": "H5_RTSP_HTTPS",
+}
+DEFAULT_PORTS = {
+    "rtsp": 554, "rtsps": 322, "rtmp": 1935, "rtmps": 443, "http": 80, "https": 443,
+}  # fmt: skip
+CODECS = {"avc1": "H.264", "avc3": "H.264", "hvc1": "H.265", "hev1": "H.265"}
+
+
+class Outcome(Struct, frozen=True):
+    """Whether it worked, and a sentence."""
+
+    is_done: bool = field(name="bStatus")
+    sentence: str = field(name="strCode")
+
+
+class LoginRefusal(Struct, frozen=True, omit_defaults=True):
+    """A login that failed."""
+
+    is_done: bool = field(name="bStatus")
+    sentence: str = field(name="strCode")
+    faults: int = field(name="nFaultTimes")
+    locked_s: int = field(name="tLockTimeResidue", default=0)
+
+
+class SessionAnswer(Struct, frozen=True):
+    """A login that worked."""
+
+    is_done: bool = field(name="bStatus")
+    session_id: str = field(name="strSession")
+    timeout_s: int = field(name="nTimeout")
+    has_default_password: bool = field(name="bDefaultPassword")
+
+
+class SystemAnswer(Struct, frozen=True):
+    """Which server this is."""
+
+    version: str = field(name="strVersion")
+    host_id: str = field(name="strHostId")
+    license_type: str = field(name="strLicenseType", default="None")
+    license_full: str = field(name="strLicenseFull", default="")
+    channel_limit: str = field(name="strChannelLimit", default="unlimited")
+    end_time: str = field(name="strEndtime", default="unlimited")
+
+
+class SourceAnswer(Struct, frozen=True, kw_only=True):
+    """One source: the manual's keys first, then ours."""
+
+    type: str = field(name="nType")
+    name: str = field(name="strName")
+    token: str = field(name="strToken")
+    url: str = field(name="strUrl")
+    user: str = field(name="strUser")
+    password: str = field(name="strPasswd")
+    is_password_encrypted: bool = field(name="bPasswdEncrypt", default=False)
+    has_audio: bool = field(name="bEnableAudio")
+    connect: str = field(name="nConnectType")
+    transport: str = field(name="nRTSPType")
+    host: str = field(name="strSrcIpAddress")
+    port: str = field(name="strSrcPort")
+    channel_number: int = field(name="nChannelNumber", default=0)
+    is_onvif_profile_auto: bool = field(name="bOnvifProfileAuto", default=False)
+    onvif_address: str = field(name="strOnvifAddr", default="")
+    onvif_profile_main: str = field(name="strOnvifProfileMain", default="")
+    onvif_profile_sub: str = field(name="strOnvifProfileSub", default="")
+    is_online: bool = field(name="bOnline")
+    picture_url: str = field(name="strSnapshotUrl")
+    is_recording: bool = field(name="bRec", default=False)
+    server_token: str = field(name="strServerToken", default="")
+    original_token: str = field(name="strOriginalToken", default="")
+    server_uuid: str = field(name="strServerUuid", default="")
+    state: str = field(name="strState")
+    reason: str = field(name="strReason")
+    since: str = field(name="strSince")
+    fps: int = field(name="nFps")
+    bitrate_kbps: int = field(name="nBitrateKbps")
+    viewers: int = field(name="nViewers")
+    video_codec: str = field(name="strVideoCodec")
+    width: int = field(name="nWidth")
+    height: int = field(name="nHeight")
+    has_sub: bool = field(name="bSub")
+    is_fixed: bool = field(name="bFixed")
+    """It stands in config.json, so DelSrc refuses it."""
+
+
+class SourcesAnswer(Struct, frozen=True):
+    """The list of GetSrc."""
+
+    sources: list[SourceAnswer] = field(name="src")
+
+
+class ConnectionsAnswer(Struct, frozen=True):
+    """How many viewers an output has."""
+
+    connections: int = field(name="nConnectCount")
+
+
+def answer(body: Struct, *, status: int = 200) -> web.Response:
+    """Return JSON followed by CRLF, as every call answers."""
+    return web.Response(
+        body=msgspec.json.encode(body) + b"\r\n", content_type="application/json", status=status
+    )
+
+
+def done(sentence: str) -> web.Response:
+    """Return that it worked."""
+    return answer(Outcome(is_done=True, sentence=sentence))
+
+
+def refusal(error: Exception) -> Struct:
+    """Return why it did not work."""
+    if isinstance(error, LoginError):
+        return LoginRefusal(False, str(error), error.faults, error.locked_s)
+    return Outcome(is_done=False, sentence=str(error))
+
+
+def session(signed_in: SignedIn) -> SessionAnswer:
+    """Return what a login gives."""
+    return SessionAnswer(
+        is_done=True,
+        session_id=signed_in.session_id,
+        timeout_s=signed_in.timeout_s,
+        has_default_password=signed_in.has_default_password,
+    )
+
+
+def system(facts: SystemFacts) -> SystemAnswer:
+    """Return which server this is."""
+    return SystemAnswer(version=facts.version, host_id=facts.host_id)
+
+
+def source_type(config: SourceConfig) -> str:
+    """Return a source's type in H5Stream's words."""
+    return TYPES[config.type]
+
+
+def source(one: Source) -> SourceAnswer:
+    """Return a source without its password."""
+    config, state, channel = one.config, one.state, one.main.channel
+    video = channel.init.video if channel.init else None
+    host, port = _host_and_port(config)
+    return SourceAnswer(
+        type=source_type(config),
+        name=config.name or config.token,
+        token=config.token,
+        url=_safe_url(config),
+        user=config.user,
+        password=MASKED if config.password else "",
+        has_audio=config.audio,
+        connect=CONNECTS[config.connect],
+        transport=TRANSPORTS[config.transport],
+        host=host,
+        port=port,
+        is_online=one.is_online,
+        picture_url=f"/api/v1/GetImage?token={quote(config.token)}",
+        state=state.state,
+        reason=redact(state.reason),
+        since=iso_ms(state.since),
+        fps=round(channel.rates.fps),
+        bitrate_kbps=round(channel.rates.bitrate_kbps),
+        viewers=one.viewers,
+        video_codec=CODECS.get(video.codec[:4], video.codec) if video else "",
+        width=video.width if video else 0,
+        height=video.height if video else 0,
+        has_sub=bool(config.sub.url),
+        is_fixed=one.from_file,
+    )
+
+
+def _safe_url(config: SourceConfig) -> str:
+    if config.type == "file":
+        return config.url
+    parts = urlsplit(config.url)
+    host = parts.netloc.rpartition("@")[2]
+    return redact(urlunsplit(parts._replace(netloc=host)))
+
+
+def _host_and_port(config: SourceConfig) -> tuple[str, str]:
+    if config.type == "file":
+        return "", ""
+    parts = urlsplit(config.url)
+    port = parts.port or DEFAULT_PORTS[parts.scheme]
+    return parts.hostname or "", str(port)

@@ -1,0 +1,228 @@
+"""Chapter 5.3 of the manual: sources and their pictures."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from aiohttp import web
+from msgspec import Meta, Struct
+
+from h5sup.api import present
+from h5sup.api.call import Call, Caller, NoParameters
+from h5sup.auth.guard import Access
+from h5sup.base.errors import InvalidError, UnavailableError
+from h5sup.config.loading import parse_source
+
+TypeFilter = Literal[
+    "H5_FILE", "H5_STREAM", "H5_ONVIF", "H5_RTMP_PUSH", "H5_CLOUD", "H5_CH_DEV", "H5_CH_GB"
+]
+# Tokens are looked up, so their letters need no check here; channels of devices reach 128.
+Token = Annotated[str, Meta(max_length=128)]
+NewToken = Annotated[
+    str, Meta(max_length=128, description="1 to 64 letters, digits, `_`, `.` or `-`, no `--`")
+]
+Url = Annotated[str, Meta(max_length=2048, description="URL-escaped")]
+Short = Annotated[str, Meta(max_length=128)]
+
+
+class GetSrcParameters(Struct, frozen=True):
+    """Which sources to list."""
+
+    token: Annotated[str, Meta(max_length=128, description="empty means all")] = ""
+    getonline: Annotated[
+        bool, Meta(description="taken for compatibility: the state costs nothing here")
+    ] = True
+    type: TypeFilter | None = None
+
+
+class AddSrcFileParameters(Struct, frozen=True):
+    """A file to loop."""
+
+    token: NewToken
+    name: Short
+    url: Annotated[
+        str, Meta(max_length=2048, description="path under paths.media_root, URL-escaped")
+    ]
+    servertoken: Annotated[str, Meta(max_length=128, description="must be empty")] = ""
+    audio: bool = False
+
+
+class AddSrcRTSPParameters(Struct, frozen=True):
+    """A camera or server to connect to."""
+
+    token: NewToken
+    name: Short
+    url: Annotated[
+        str,
+        Meta(
+            max_length=2048,
+            description="rtsp, rtsps, rtmp, rtmps, http or https address, URL-escaped; "
+            "may hold user and password, which are taken out of it",
+        ),
+    ]
+    user: Short = ""
+    password: Short = ""
+    servertoken: Annotated[str, Meta(max_length=128, description="must be empty")] = ""
+    playback: Annotated[bool, Meta(description="must be false")] = False
+    speed: Annotated[float, Meta(ge=0.1, le=16, description="of a playback")] = 1.0
+    audio: bool = False
+
+
+class TokenParameters(Struct, frozen=True):
+    """One source."""
+
+    token: Token
+
+
+async def get_src(caller: Caller, given: GetSrcParameters) -> web.Response:
+    """List the sources."""
+    services = caller.services
+    found = [services.sources.get(given.token)] if given.token else services.sources.sources()
+    listed = [
+        present.source(one)
+        for one in found
+        if given.type is None or present.source_type(one.config) == given.type
+    ]
+    return present.answer(present.SourcesAnswer(listed))
+
+
+async def add_src_file(caller: Caller, given: AddSrcFileParameters) -> web.Response:
+    """Add a file."""
+    _refuse_server(given.servertoken)
+    config = parse_source(
+        {
+            "token": given.token,
+            "name": given.name,
+            "type": "file",
+            "url": given.url,
+            "audio": given.audio,
+        }
+    )
+    await caller.services.sources.add(config)
+    return present.done("Add successfully")
+
+
+async def add_src_rtsp(caller: Caller, given: AddSrcRTSPParameters) -> web.Response:
+    """Add a camera or server."""
+    _refuse_server(given.servertoken)
+    if given.playback:
+        raise InvalidError("playback", "must be false: playback sources can't be added")
+    url, user, password = take_out_credentials(given.url)
+    config = parse_source(
+        {
+            "token": given.token,
+            "name": given.name,
+            "type": "rtsp",
+            "url": url,
+            "user": given.user or user,
+            "password": given.password or password,
+            "audio": given.audio,
+        }
+    )
+    await caller.services.sources.add(config)
+    return present.done("Add successfully")
+
+
+async def del_src(caller: Caller, given: TokenParameters) -> web.Response:
+    """Stop and forget a source."""
+    await caller.services.sources.delete(given.token)
+    return present.done("Delete successfully")
+
+
+async def get_image(caller: Caller, given: TokenParameters) -> web.Response:
+    """Return the newest picture, or the loading picture before the first frame."""
+    services = caller.services
+    try:
+        jpeg = await services.pictures.jpeg(given.token)
+    except UnavailableError:
+        jpeg = services.loading_image
+    return web.Response(body=jpeg, content_type="image/jpeg")
+
+
+async def get_loading_image(caller: Caller, given: NoParameters) -> web.Response:
+    """Return the picture that is shown until the first frame."""
+    del given
+    return web.Response(body=caller.services.loading_image, content_type="image/jpeg")
+
+
+def take_out_credentials(url: str) -> tuple[str, str, str]:
+    """Return the URL without its user and password, and both of them decoded."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url, "", ""  # whoever checks the address says what is wrong with it
+    userinfo, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, "", ""
+    user, _, password = userinfo.partition(":")
+    return urlunsplit(parts._replace(netloc=host)), unquote(user), unquote(password)
+
+
+def _refuse_server(servertoken: str) -> None:
+    if servertoken:
+        raise InvalidError("servertoken", "must be empty: this server stands alone")
+
+
+CALLS = (
+    Call(
+        name="GetSrc",
+        section="5.3.1",
+        description="Lists the sources with their state. Passwords are masked.",
+        parameters=GetSrcParameters,
+        answer=present.SourcesAnswer,
+        role="Viewer",
+        access=Access.READ,
+        handler=get_src,
+    ),
+    Call(
+        name="AddSrcFile",
+        section="5.3.2",
+        description="Adds a file of the media folder, played in a loop.",
+        parameters=AddSrcFileParameters,
+        answer=present.Outcome,
+        role="Administrator",
+        access=Access.ACT,
+        handler=add_src_file,
+    ),
+    Call(
+        name="AddSrcRTSP",
+        section="5.3.3",
+        description="Adds a camera or server by its address.",
+        parameters=AddSrcRTSPParameters,
+        answer=present.Outcome,
+        role="Administrator",
+        access=Access.ACT,
+        handler=add_src_rtsp,
+    ),
+    Call(
+        name="DelSrc",
+        section="5.3.6",
+        description="Deletes a source that was added by API; one of config.json is refused.",
+        parameters=TokenParameters,
+        answer=present.Outcome,
+        role="Administrator",
+        access=Access.ACT,
+        handler=del_src,
+    ),
+    Call(
+        name="GetImage",
+        section="5.3.1",
+        description="The newest picture; before the first frame the loading picture.",
+        parameters=TokenParameters,
+        answer="image/jpeg",
+        role="Viewer",
+        access=Access.READ,
+        handler=get_image,
+    ),
+    Call(
+        name="GetLoadingImage",
+        section="",
+        description="The picture that is shown until the first frame.",
+        parameters=NoParameters,
+        answer="image/jpeg",
+        role=None,
+        access=Access.READ,
+        handler=get_loading_image,
+    ),
+)

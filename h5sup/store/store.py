@@ -1,0 +1,77 @@
+"""What the API configured: read and written on a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tinydb import TinyDB, where
+from tinydb.table import Table
+
+from h5sup.base.errors import UnavailableError
+from h5sup.store.storage import AtomicStorage
+
+T = TypeVar("T")
+
+FILE_NAME = "h5sup.json"
+
+
+class Store:
+    """The TinyDB of one data folder; `open()` comes first, `close()` last. One owner a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE_NAME
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="h5sup-store")
+        self._database: TinyDB | None = None
+
+    async def open(self) -> None:
+        """Read the file; raises ConfigError when neither generation of it can be used."""
+        await self._run(self._open)
+
+    async def close(self) -> None:
+        """Finish what is being written."""
+        await asyncio.to_thread(self._thread.shutdown)
+
+    async def sources(self) -> list[dict[str, Any]]:
+        """Return the sources added by API, as they were saved and in that order."""
+        return await self._run(lambda: [dict(row) for row in self._table("sources").all()])
+
+    async def save_source(self, raw: dict[str, Any]) -> None:
+        """Keep a source, in place of one with the same token."""
+        token = raw["token"]
+        await self._run(lambda: self._table("sources").upsert(raw, where("token") == token))
+
+    async def delete_source(self, token: str) -> None:
+        """Forget a source; an unknown one is ignored."""
+        await self._run(lambda: self._table("sources").remove(where("token") == token))
+
+    async def host_id(self) -> str:
+        """Return this installation's id: random, made at the first start, then always the same."""
+        return await self._run(self._host_id)
+
+    def _open(self) -> None:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._database = TinyDB(self._path, storage=AtomicStorage)
+
+    def _host_id(self) -> str:
+        table = self._table("installation")
+        for row in table.all():
+            return str(row["host_id"])
+        host_id = secrets.token_hex(16)
+        table.insert({"host_id": host_id})
+        return host_id
+
+    def _table(self, name: str) -> Table:
+        assert self._database is not None, "open() comes first"
+        # no query cache: the rows it hands out are its own
+        return self._database.table(name, cache_size=0)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except OSError as error:
+            raise UnavailableError(f"{self._path} can't be written: {error.strerror}") from error

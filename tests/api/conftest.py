@@ -1,0 +1,165 @@
+"""An app with everything of the REST side real, and the rest of h5sup faked."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp import ClientResponse, web
+from aiohttp.test_utils import TestClient, TestServer
+
+from h5sup.api.dispatch import create_api
+from h5sup.api.services import Services, SystemFacts
+from h5sup.auth.guard import Guard
+from h5sup.auth.lockout import Lockout
+from h5sup.auth.login import Logins
+from h5sup.auth.passwords import Passwords
+from h5sup.auth.sessions import Sessions
+from h5sup.auth.users import Users
+from h5sup.config.model import AuthConfig, UserConfig
+from h5sup.web.site import Site
+from tests.api.fakes import LOADING, FakeConnections, FakePictures, FakeSources, source
+
+USERS = (
+    UserConfig(name="admin", password="12345", role="Administrator"),
+    UserConfig(name="olga", password="operate it", role="Operator"),
+    UserConfig(name="vera", password="just look", role="Viewer"),
+)
+TRUSTED = "https://dashboard.example"
+
+
+class Clock:
+    """Monotonic time as the test wants it."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Backend:
+    """The parts behind the client, for tests to look at and to change."""
+
+    client: TestClient[web.Request, web.Application]
+    sources: FakeSources
+    pictures: FakePictures
+    sessions: Sessions
+    users: Users
+    clock: Clock
+    seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    """Path and query of what the outputs were handed."""
+
+    async def get(self, path: str, **headers: str) -> ClientResponse:
+        """GET a path exactly as written, without the client's cookies."""
+        return await self.request("GET", path, **headers)
+
+    async def request(self, method: str, path: str, **headers: str) -> ClientResponse:
+        """Send a request whose path is not mended by the client."""
+        from yarl import URL
+
+        base = self.client.make_url("/")
+        url = URL(f"http://{base.host}:{base.port}{path}", encoded=True)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.client.session.request(method, url, headers=named, allow_redirects=False)
+
+    async def call(self, path: str, **headers: str) -> dict[str, Any]:
+        """GET a call and return its JSON."""
+        response = await self.get(path, **headers)
+        body: dict[str, Any] = await response.json()
+        return body
+
+    async def login(self, user: str = "admin", password: str = "12345") -> str:
+        """Return a session id; the client's jar keeps no cookie."""
+        session_id = self.sessions.open(user)
+        del password
+        return session_id
+
+
+MakeBackend = Callable[..., Awaitable[Backend]]
+
+
+@pytest.fixture
+async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
+    """Return what builds a server with a given `auth` section."""
+    opened: list[tuple[TestClient[web.Request, web.Application], Passwords]] = []
+
+    async def make(**auth: object) -> Backend:
+        config = msgspec.structs.replace(AuthConfig(users=USERS), **auth)
+        clock, passwords = Clock(), Passwords(memory_kib=8, passes=1)
+        users = Users(passwords)
+        await users.apply(config.users)
+        sessions = Sessions(config.session_timeout_s, clock=clock)
+        guard = Guard(config, users, sessions, (TRUSTED,))
+        lockout = Lockout(clock=clock)
+        logins = Logins(users, passwords, sessions, lockout, enabled=config.enabled)
+        sources = FakeSources(
+            source("front", from_file=True),
+            source("back"),
+            source("clip", type="file", url="a.mp4"),
+        )
+        pictures = FakePictures()
+        services = Services(
+            guard=guard,
+            logins=logins,
+            sessions=sessions,
+            sources=sources,
+            pictures=pictures,
+            ws_viewers=FakeConnections(),
+            system=SystemFacts(version="0.1.0", host_id="h" * 32),
+            loading_image=LOADING,
+        )
+        seen: list[tuple[str, dict[str, str]]] = []
+
+        async def output(request: web.Request) -> web.StreamResponse:
+            seen.append((request.path, dict(request.query)))
+            return web.Response(text="media", headers={"Cache-Control": "no-cache"})
+
+        async def socket(request: web.Request) -> web.StreamResponse:
+            seen.append((request.path, dict(request.query)))
+            answer = web.WebSocketResponse()
+            await answer.prepare(request)
+            await answer.send_str(f"hello {request.query.get('token')}")
+            await answer.close()
+            return answer
+
+        site = Site(_www(tmp_path))
+        await site.load()
+        app = web.Application()
+        create_api(
+            app,
+            services,
+            pages=site.handle,
+            sockets={"h5swsapi": socket, "h5swscmnapi": socket},
+            prefixes={"/hls/": output},
+            trusted_origins=(TRUSTED,),
+        )
+        client = TestClient(TestServer(app))
+        await client.start_server()
+        opened.append((client, passwords))
+        return Backend(client, sources, pictures, sessions, users, clock, seen)
+
+    yield make
+    for client, passwords in opened:
+        await client.close()
+        passwords.close()
+
+
+@pytest.fixture
+async def backend(make_backend: MakeBackend) -> Backend:
+    """Return a server with authentication on, as it is by default."""
+    return await make_backend()
+
+
+def _www(folder: Path) -> Path:
+    www = folder / "www"
+    (www / "js").mkdir(parents=True)
+    (www / "index.html").write_text("<!doctype html><title>h5sup</title>")
+    (www / "js" / "h5splayer.js").write_text('"use strict";')
+    (folder / "secret.html").write_text("not for anyone")
+    return www

@@ -1,0 +1,101 @@
+"""Stand-ins for what the REST side gets from app.py."""
+
+from __future__ import annotations
+
+import msgspec
+
+from h5sup.base.errors import ConfigError, ConflictError, NotFoundError, UnavailableError
+from h5sup.bus.channel import Channel, ChannelState
+from h5sup.config.model import SourceConfig
+
+JPEG = b"\xff\xd8 a picture \xff\xd9"
+LOADING = b"\xff\xd8 loading \xff\xd9"
+
+
+class FakeFeed:
+    """One input with a real channel."""
+
+    def __init__(self, token: str) -> None:
+        self.channel = Channel(token, "main", "copy", gop_bytes=1000)
+
+
+class FakeSource:
+    """A source whose state the test sets on its channel."""
+
+    def __init__(self, config: SourceConfig, *, from_file: bool = False) -> None:
+        self.config = config
+        self.from_file = from_file
+        self.main = FakeFeed(config.token)
+        self.viewers = 0
+
+    @property
+    def state(self) -> ChannelState:
+        return self.main.channel.state
+
+    @property
+    def is_online(self) -> bool:
+        return self.state.state == "RUNNING"
+
+
+class FakeSources:
+    """Sources in a dict; files outside `demo.mp4` count as outside the media folder."""
+
+    def __init__(self, *sources: FakeSource) -> None:
+        self.by_token = {source.config.token: source for source in sources}
+
+    def sources(self) -> list[FakeSource]:
+        return list(self.by_token.values())
+
+    def get(self, token: str) -> FakeSource:
+        try:
+            return self.by_token[token]
+        except KeyError:
+            raise NotFoundError("there is no source with this token") from None
+
+    async def add(self, config: SourceConfig) -> None:
+        if config.token in self.by_token:
+            raise ConflictError("there is a source with this token already")
+        if config.type == "file" and config.url != "demo.mp4":
+            raise ConfigError("url", "must be a file inside the media folder (paths.media_root)")
+        self.by_token[config.token] = FakeSource(config)
+
+    async def delete(self, token: str) -> None:
+        if self.get(token).from_file:
+            raise ConflictError(f"source {token!r} stands in config.json: take it out there")
+        del self.by_token[token]
+
+
+class FakePictures:
+    """A picture for those that have one; `error` is raised instead when set."""
+
+    def __init__(self) -> None:
+        self.by_token: dict[str, bytes] = {"front": JPEG}
+        self.error: Exception | None = None
+
+    async def jpeg(self, token: str) -> bytes:
+        if self.error is not None:
+            raise self.error
+        if token not in ("front", "back"):
+            raise NotFoundError("there is no source with this token")
+        if token not in self.by_token:
+            raise UnavailableError("source 'back' has no picture yet")
+        return self.by_token[token]
+
+
+class FakeConnections:
+    """Counts what it is told."""
+
+    connections = 2
+
+
+def source(token: str, *, from_file: bool = False, **changes: object) -> FakeSource:
+    """Return a camera as a test needs it."""
+    config = SourceConfig(
+        token=token,
+        type="rtsp",
+        url="rtsp://192.0.2.7/live",
+        name=f"The {token} door",
+        user="viewer",
+        password="camera-secret",
+    )
+    return FakeSource(msgspec.structs.replace(config, **changes), from_file=from_file)
