@@ -8,7 +8,7 @@ two outputs may be the same; and `run_async()` can't pass file descriptors, so i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,9 @@ def build_derived(
     tools: Tools, tracks: Tracks, profile: Profile, legs: Legs, *, feed_fd: int, audio: bool
 ) -> list[str]:
     """Return argv of an ffmpeg that reads an init segment and fragments from `feed_fd`."""
-    return _build(tools, _open_feed(f"pipe:{feed_fd}"), tracks, profile, legs, audio=audio)
+    feed = _open_feed(f"pipe:{feed_fd}")
+    fed = replace(tracks, is_annex_b=False)  # whatever the camera sent, fragments hold avcC
+    return _build(tools, feed, fed, profile, legs, audio=audio)
 
 
 def build_picture(tools: Tools) -> list[str]:
@@ -165,8 +167,6 @@ def _open_input(source: Input, playlist: Path | None) -> Any:
     options = _input_options(source) | {"threads": 1}
     if source.kind == "file":
         options["re"] = None  # at its own speed
-    else:
-        options["fpsprobesize"] = 0  # finding out the frame rate would cost a second
     if playlist is None:
         return ffmpeg.input(source.address, **options)
     options |= {"format": "concat", "safe": 0, "format_whitelist": FORMATS["concat"]}
@@ -182,6 +182,8 @@ def _input_options(source: Input) -> Options:
         options |= _rtsp_options(source)
     elif source.kind != "file":
         options["rw_timeout"] = IO_TIMEOUT_US
+    if source.kind != "file":
+        options["fpsprobesize"] = 0  # finding out the frame rate would cost a second
     return options
 
 

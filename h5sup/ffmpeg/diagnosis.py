@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from h5sup.base.errors import Failure, SourceError
+
+LINES_LOOKED_AT = 30
+# After its socket timeout of 5 s ffmpeg calls silence "Invalid data", as it calls garbage at once.
+SILENCE_S = 4.5
+NO_ANSWER = "the camera gives no answer that can be understood"
+CLOSED = "the camera closed the connection"
 
 # First match wins: the reason stands before its consequences.
 REASONS: tuple[tuple[str, Failure, str], ...] = (
@@ -16,7 +22,7 @@ REASONS: tuple[tuple[str, Failure, str], ...] = (
     ),
     (r"403 Forbidden", Failure.WRONG_PASSWORD, "the camera forbids this user to watch"),
     (
-        r"404 (Stream )?Not Found|404 Not Found",
+        r"404 (Stream )?Not Found",
         Failure.NOT_FOUND,
         "the camera knows no such address, check the path of the URL",
     ),
@@ -31,16 +37,17 @@ REASONS: tuple[tuple[str, Failure, str], ...] = (
         Failure.UNREACHABLE,
         "there is no way to the camera's address",
     ),
+    (r"5XX Server Error", Failure.REFUSED, "the camera answers with an error of its own"),
     (r"No space left on device", Failure.DISK_FULL, "the RAM folder is full"),
-    (r"Connection timed out|Operation timed out", Failure.NO_ANSWER, "the camera does not answer"),
+    (r"Connection timed out|Operation timed out", Failure.NO_ANSWER, NO_ANSWER),
     (r"No such file or directory", Failure.NOT_FOUND, "the file does not exist"),
     (
         r"Connection reset by peer|Broken pipe|End of file",
         Failure.CLOSED,
-        "the camera closed the connection",
+        CLOSED,
     ),
     (
-        r"Invalid data found|moov atom not found|Unsupported|not on whitelist",
+        r"Invalid data found|moov atom not found|not on whitelist",
         Failure.NOT_MEDIA,
         "what came is no media that can be read",
     ),
@@ -49,14 +56,17 @@ PATTERNS = tuple((re.compile(pattern), failure, says) for pattern, failure, says
 
 
 def diagnose(
-    lines: Sequence[str], exit_code: int | None, *, had_video: bool = False
+    lines: Iterable[str], exit_code: int | None, *, had_video: bool = False, took_s: float = 0.0
 ) -> SourceError:
-    """Return why a process ended, from its lines on standard error and its exit code."""
+    """Return why a process ended, from its last lines on standard error and its exit code."""
+    newest = list(lines)[-LINES_LOOKED_AT:]
     for pattern, failure, sentence in PATTERNS:
-        if any(pattern.search(line) for line in lines):
+        if any(pattern.search(line) for line in newest):
+            if failure is Failure.NOT_MEDIA and took_s >= SILENCE_S and not had_video:
+                return SourceError(Failure.NO_ANSWER, NO_ANSWER)
             return SourceError(failure, sentence)
     if exit_code == 0:  # ffmpeg's word for a connection that ended, whatever the reason
-        return SourceError(Failure.CLOSED, "the camera closed the connection")
+        return SourceError(Failure.CLOSED, CLOSED)
     if exit_code is not None and exit_code < 0:
         return SourceError(Failure.FFMPEG, f"ffmpeg was killed by signal {-exit_code}")
     return SourceError(Failure.FFMPEG, f"ffmpeg ended with exit code {exit_code}")

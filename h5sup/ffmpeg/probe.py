@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from fractions import Fraction
 from typing import Any
 
@@ -23,6 +24,8 @@ async def probe(
     tools: Tools, launcher: Launcher, source: Input, timeout_s: float = 15.0
 ) -> Tracks:
     """Return the tracks of `source`; raises SourceError with a plain sentence."""
+    loop = asyncio.get_running_loop()
+    started = loop.time()
     try:
         answer = await launcher.run_job(
             build_probe(tools, source),
@@ -31,9 +34,10 @@ async def probe(
             mostly_waits=True,
         )
     except JobError as error:
-        if error.exit_code is None and not error.lines:
+        if error.timed_out:
             raise SourceError(Failure.NO_ANSWER, f"no answer within {timeout_s:g} s") from error
-        raise diagnose(error.lines, error.exit_code) from error
+        took_s = loop.time() - started
+        raise diagnose(error.lines, error.exit_code, took_s=took_s) from error
     return parse_answer(answer)
 
 
@@ -50,7 +54,7 @@ def parse_answer(answer: bytes) -> Tracks:
         return Tracks(
             video=_video_track(video[0]),
             audio=_audio_track(audio[0]) if audio else None,
-            is_annex_b=not formats & LENGTH_PREFIXED,
+            is_annex_b=_is_annex_b(video[0], formats),
         )
     except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise SourceError(Failure.NOT_MEDIA, "ffprobe's answer can't be read") from error
@@ -65,6 +69,13 @@ def _is_moving_video(track: dict[str, Any]) -> bool:
 
 def _is_audio(track: dict[str, Any]) -> bool:
     return track.get("codec_type") == "audio" and bool(track.get("sample_rate"))
+
+
+def _is_annex_b(track: dict[str, Any], formats: set[str]) -> bool:
+    """Tell how NAL units are set apart; ffprobe says it for H.264, else the container tells."""
+    if "is_avc" in track:
+        return bool(track["is_avc"] == "false")
+    return not formats & LENGTH_PREFIXED
 
 
 def _video_track(track: dict[str, Any]) -> VideoTrack:

@@ -42,10 +42,16 @@ class JobError(SourceError):
     """A short job failed; carries what it said."""
 
     def __init__(
-        self, sentence: str, *, exit_code: int | None = None, lines: Sequence[str] = ()
+        self,
+        sentence: str,
+        *,
+        exit_code: int | None = None,
+        lines: Sequence[str] = (),
+        timed_out: bool = False,
     ) -> None:
         super().__init__(Failure.FFMPEG, sentence)
         self.exit_code = exit_code
+        self.timed_out = timed_out
         self.lines = tuple(lines)
 
 
@@ -186,7 +192,8 @@ class Launcher:
                 async with asyncio.timeout(timeout_s):
                     return await _converse(child, data, max_bytes, lines)
             except TimeoutError:
-                raise JobError(f"no result within {timeout_s:g} s", lines=lines) from None
+                sentence = f"no result within {timeout_s:g} s"
+                raise JobError(sentence, lines=lines, timed_out=True) from None
             finally:
                 await child.stop(grace_s=0)
 

@@ -20,7 +20,6 @@ from h5sup.ffmpeg.process import STDERR_TIMEOUT_S, Child, Launcher
 
 LOG_LINES = 200
 LOG_LINES_SHOWN = 20
-STABLE_AFTER_S = 30.0  # media for this long clears the back-off
 FIRST_MEDIA_TIMEOUT_S = 20.0
 CHECK_S = 0.1  # before the first picture, so that RUNNING is known soon
 SLOWEST_CHECK_S = 1.0
@@ -75,6 +74,7 @@ class Backoff:
 
     first_s: float = 1.0
     limit_s: float = 60.0
+    stable_after_s: float = 30.0  # pictures for this long clear it
     failures: int = 0
 
     def next_pause(self) -> float:
@@ -112,14 +112,14 @@ class Supervisor:
         self._on_state = on_state
         self._logger = logger or logging.getLogger(__name__)
         self._redact = build_redactor(secrets)
-        self._running_since: float | None = None
+        self._running_since = 0.0
+        self._lines: deque[str] = deque(maxlen=LOG_LINES)  # of this run alone
         self._last_sentence = ""
 
     async def run(self) -> None:
-        """Run until cancelled, or until a person is needed. Only this loop decides on restarts."""
+        """Run until cancelled, or until a ConfigError: FATAL. Nothing else decides on restarts."""
         try:
             while True:
-                self._running_since = None
                 try:
                     await self._run_once()
                 except ConfigError as error:
@@ -134,39 +134,38 @@ class Supervisor:
 
     async def _run_once(self) -> NoReturn:
         """Run one attempt to its end. Always raises: a live source has no good end."""
-        attempt = self._make_attempt()
         self._enter(State.STARTING, None, "")
+        self._lines.clear()
+        attempt = self._make_attempt()
         try:
             launch = await attempt.open()
             self._logger.info("%s: starting %s", self.name, self._redact(" ".join(launch.argv)))
             child = await self._launcher.spawn(launch.argv, pass_fds=launch.pass_fds)
-            lines: deque[str] = deque(maxlen=LOG_LINES)
-            reading = asyncio.create_task(
-                child.read_lines(lambda line: self._keep(line, lines)), name=f"{self.name}-stderr"
-            )
+            reading = asyncio.create_task(child.read_lines(self._keep), name=f"{self.name}-stderr")
             try:
                 attempt.started()
-                await self._watch(attempt, child, reading, lines)
+                await self._watch(attempt, child, reading)
             finally:
                 await self._end(child, reading)
         finally:
             await attempt.close()
 
     async def _watch(
-        self, attempt: Attempt, child: Child, reading: asyncio.Task[None], lines: deque[str]
+        self, attempt: Attempt, child: Child, reading: asyncio.Task[None]
     ) -> NoReturn:
         """Wait for the end of the child or of its video, and raise what it was."""
         loop = asyncio.get_running_loop()
         started = loop.time()
-        ended = asyncio.create_task(child.wait(), name=f"{self.name}-exit")
-        try:
-            while not ended.done():
-                await asyncio.wait({ended}, timeout=self._check_every_s)
-                self._check(attempt.progress(), started, loop.time())
-        finally:
-            ended.cancel()
+        while child.exit_code is None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._check_every_s):
+                    await child.wait()
+                    break
+            self._check(attempt.progress(), started, loop.time())
+        took_s = loop.time() - started
         await asyncio.wait({reading}, timeout=STDERR_TIMEOUT_S)  # its last words
-        raise diagnose(lines, child.exit_code, had_video=self.state is State.RUNNING)
+        had_video = attempt.progress().last_video is not None
+        raise diagnose(self._lines, child.exit_code, had_video=had_video, took_s=took_s)
 
     @property
     def _check_every_s(self) -> float:
@@ -180,13 +179,16 @@ class Supervisor:
             waited_s, limit_s = now - started, self._first_media_timeout_s
         else:
             waited_s, limit_s = now - progress.last_video, self._stall_timeout_s
-            if self.state is State.STARTING:
-                self._running_since = now
-                self._enter(State.RUNNING, None, "")
-        if self._running_since and now - self._running_since >= STABLE_AFTER_S:
-            self._backoff.failures = 0
+            self._note_picture(progress.last_video)
         if waited_s >= limit_s:
             raise diagnose_stall(progress.last_video, progress.last_audio, limit_s)
+
+    def _note_picture(self, last_video: float) -> None:
+        if self.state is State.STARTING:
+            self._running_since = last_video
+            self._enter(State.RUNNING, None, "")
+        if last_video - self._running_since >= self._backoff.stable_after_s:
+            self._backoff.failures = 0
 
     async def _end(self, child: Child, reading: asyncio.Task[None]) -> None:
         """Stop and reap the child, then hear its last words."""
@@ -196,12 +198,11 @@ class Supervisor:
             await asyncio.wait({reading}, timeout=STDERR_TIMEOUT_S)
         finally:
             reading.cancel()
-            with suppress(asyncio.CancelledError):
-                await reading
+            await asyncio.gather(reading, return_exceptions=True)
 
-    def _keep(self, line: str, lines: deque[str]) -> None:
+    def _keep(self, line: str) -> None:
         line = self._redact(line)
-        lines.append(line)
+        self._lines.append(line)
         self.log_lines.append(line)
 
     def _as_failure(self, error: Exception) -> SourceError:
@@ -222,7 +223,7 @@ class Supervisor:
         self._enter(State.BACKOFF, error.failure, sentence)
         self._logger.warning("%s: %s; next try in %.1f s", self.name, sentence, pause_s)
         if sentence != self._last_sentence:  # a dead camera says the same every minute
-            for line in list(self.log_lines)[-LOG_LINES_SHOWN:]:
+            for line in list(self._lines)[-LOG_LINES_SHOWN:]:
                 self._logger.warning("%s: ffmpeg: %s", self.name, line)
         self._last_sentence = sentence
         await asyncio.sleep(pause_s)
