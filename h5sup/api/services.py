@@ -70,8 +70,8 @@ class Sources(Protocol):
 class Pictures(Protocol):
     """The newest picture of each source."""
 
-    async def jpeg(self, token: str) -> bytes:
-        """Return it as JPEG; raises NotFoundError, and UnavailableError before the first frame."""
+    async def jpeg(self, token: str) -> bytes | None:
+        """Return it as JPEG, None before the first frame; raises NotFoundError."""
 
 
 class Connections(Protocol):

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from h5sup.api import present
 from h5sup.api.call import Call, Caller, NoParameters
 from h5sup.auth.guard import Access
-from h5sup.base.errors import InvalidError, UnavailableError
+from h5sup.base.errors import InvalidError
 from h5sup.config.loading import parse_source
 
 TypeFilter = Literal[
@@ -133,11 +133,8 @@ async def del_src(caller: Caller, given: TokenParameters) -> web.Response:
 async def get_image(caller: Caller, given: TokenParameters) -> web.Response:
     """Return the newest picture, or the loading picture before the first frame."""
     services = caller.services
-    try:
-        jpeg = await services.pictures.jpeg(given.token)
-    except UnavailableError:
-        jpeg = services.loading_image
-    return web.Response(body=jpeg, content_type="image/jpeg")
+    jpeg = await services.pictures.jpeg(given.token)
+    return web.Response(body=jpeg or services.loading_image, content_type="image/jpeg")
 
 
 async def get_loading_image(caller: Caller, given: NoParameters) -> web.Response:

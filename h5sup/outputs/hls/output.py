@@ -32,6 +32,8 @@ class HlsOutput:
         self._fmp4 = Fmp4Hls(self._holds, config)
         self._keepalive = KeepAlive(leases, self._holds, limit=viewers)
         self._requests = 0
+        self._router = web.UrlDispatcher()
+        self._router.add_routes(self.routes())
 
     @property
     def playlists(self) -> int:
@@ -54,6 +56,14 @@ class HlsOutput:
             self._route(f"/hls/v2/{{token}}/{VARIANT}/init{NUMBER}.mp4", fmp4.init),
             self._route(f"/hls/v2/{{token}}/{VARIANT}/s{NUMBER}.m4s", fmp4.segment),
         ]
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer whatever lies under /hls."""
+        match = await self._router.resolve(request)
+        if match.http_exception is not None:
+            raise match.http_exception
+        request.match_info.update(match)
+        return await match.handler(request)
 
     async def keep_alive(self, request: web.Request) -> web.StreamResponse:
         """Serve `/api/v1/h5swscmnapi`; raises NotFoundError, UnavailableError."""

@@ -1,0 +1,267 @@
+"""The composition root: builds every service, hands each what it needs, starts and stops them.
+
+Start: programs found, orphans swept, store opened, passwords hashed, sources started, outputs and
+API built, port bound, ready line. Stop: the other way round, viewers dismissed with the reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import logging
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from h5sup import __version__
+from h5sup.api.dispatch import create_api
+from h5sup.api.services import Services, SystemFacts
+from h5sup.auth.guard import Guard
+from h5sup.auth.lockout import Lockout
+from h5sup.auth.login import Logins
+from h5sup.auth.passwords import Passwords
+from h5sup.auth.sessions import Sessions
+from h5sup.auth.users import Users
+from h5sup.base.errors import ConfigError
+from h5sup.base.logs import set_up_logging
+from h5sup.config.loading import load_config, load_profiles
+from h5sup.config.model import Config, PathsConfig
+from h5sup.config.profile import Profile
+from h5sup.ffmpeg.process import Launcher
+from h5sup.ffmpeg.tools import find_tools
+from h5sup.outputs.hls.output import HlsOutput
+from h5sup.outputs.picture.pictures import Pictures
+from h5sup.outputs.ws.output import WsOutput
+from h5sup.sources.feed import Workshop
+from h5sup.sources.registry import Registry
+from h5sup.store.store import Store
+from h5sup.web.site import Site
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a folder of our own is made in it, mode 700)
+CLOSE_TIMEOUT_S = 3.0  # for requests that are being answered when the server stops
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """config.json's folders, absolute."""
+
+    data: Path
+    profiles: Path
+    www: Path
+    media_root: Path
+    ram: Path
+    mark: str
+    """What tells this installation's processes and RAM folder from another's."""
+
+
+def find_places(paths: PathsConfig, home: Path) -> Places:
+    """Return the folders; relative ones start at `home`, where config.json lies."""
+    data = (home / paths.data).resolve()
+    mark = hashlib.sha256(os.fsencode(data)).hexdigest()[:12]
+    parent = SHARED_MEMORY if SHARED_MEMORY.is_dir() else data
+    return Places(
+        data=data,
+        profiles=(home / paths.profiles).resolve(),
+        www=(home / paths.www).resolve(),
+        media_root=(home / paths.media_root).resolve(),
+        ram=(home / paths.ram).resolve() if paths.ram else parent / f"h5sup-{mark}",
+        mark=mark,
+    )
+
+
+class Server:
+    """The whole of h5sup in one event loop. `run()` is called once."""
+
+    def __init__(self, config_path: Path, config: Config, profiles: dict[str, Profile]) -> None:
+        self._config_path = config_path
+        self._config = config
+        self._profiles = profiles
+        self._places = find_places(config.paths, config_path.parent)
+        self._stopping = asyncio.Event()
+        self._reloading: asyncio.Task[None] | None = None
+        self._registry: Registry | None = None
+        self._users: Users | None = None
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT; raises ConfigError when it can't start."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
+        async with AsyncExitStack() as stack:
+            port = await self._start(stack)
+            host = self._config.http.host
+            shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 (compared)
+            line = f"h5sup ready on http://{shown}:{port} (pid {os.getpid()})"
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+            await self._stopping.wait()
+            logger.info("stopping")
+
+    async def _start(self, stack: AsyncExitStack) -> int:
+        config, places = self._config, self._places
+        tools = await find_tools(config.paths.ffmpeg, config.paths.ffprobe)
+        launcher = Launcher(places.mark)
+        swept = await asyncio.to_thread(launcher.sweep_orphans)
+        if swept:
+            logger.warning("ended %d processes that an earlier run left behind", swept)
+        await asyncio.to_thread(prepare_folders, places)
+        stack.callback(shutil.rmtree, places.ram, ignore_errors=True)
+
+        store = Store(places.data)
+        await store.open()
+        stack.push_async_callback(store.close)
+        workshop = Workshop(tools, launcher, self._profiles, config.hls, config.limits, places.ram)
+        registry = self._registry = Registry(workshop, places.media_root, store)
+        stack.push_async_callback(registry.aclose)
+        pictures = Pictures(registry, launcher, tools)
+        stack.push_async_callback(pictures.close)
+        limits = config.limits
+        ws = WsOutput(registry, viewers=limits.viewers, viewer_bytes=limits.viewer_bytes)
+        hls = HlsOutput(registry, config.hls, viewers=limits.viewers)
+
+        app = web.Application()
+        site = Site(places.www)
+        await site.load()
+        services = await self._build_services(stack, registry, pictures, ws, store)
+        create_api(
+            app,
+            services,
+            pages=site.handle,
+            sockets={"h5swsapi": ws.handle, "h5swscmnapi": hls.keep_alive},
+            prefixes={"/hls/": hls.handle},
+            trusted_origins=config.http.cors_origins,
+        )
+        await registry.start(config.sources)
+        port = await self._listen(stack, app)
+        # closed first: their viewers are told why, and no request keeps the server waiting
+        stack.push_async_callback(hls.close)
+        stack.push_async_callback(ws.close)
+        return port
+
+    async def _build_services(
+        self,
+        stack: AsyncExitStack,
+        registry: Registry,
+        pictures: Pictures,
+        ws: WsOutput,
+        store: Store,
+    ) -> Services:
+        config = self._config
+        passwords = Passwords()
+        stack.callback(passwords.close)
+        users = self._users = Users(passwords)
+        await users.apply(config.auth.users)
+        sessions = Sessions(config.auth.session_timeout_s)
+        logins = Logins(users, passwords, sessions, Lockout(), enabled=config.auth.enabled)
+        loading = self._places.www / "img" / "loading.jpg"
+        return Services(
+            guard=Guard(config.auth, users, sessions, config.http.cors_origins),
+            logins=logins,
+            sessions=sessions,
+            sources=registry,
+            pictures=pictures,
+            ws_viewers=ws,
+            system=SystemFacts(version=__version__, host_id=await store.host_id()),
+            loading_image=await asyncio.to_thread(loading.read_bytes),
+        )
+
+    async def _listen(self, stack: AsyncExitStack, app: web.Application) -> int:
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_TIMEOUT_S)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        http = self._config.http
+        site = web.TCPSite(runner, http.host, http.port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise ConfigError(
+                "http", f"can't listen on {http.host} port {http.port}: {error.strerror}"
+            ) from error
+        address = runner.addresses[0]
+        port: int = address[1]
+        return port
+
+    def _reload_soon(self) -> None:
+        if self._reloading is None or self._reloading.done():
+            self._reloading = asyncio.create_task(self._reload(), name="reload")
+
+    async def _reload(self) -> None:
+        """Apply what changed in config.json; a bad file changes nothing."""
+        try:
+            config = await asyncio.to_thread(load_config, self._config_path)
+            assert self._registry is not None
+            assert self._users is not None
+            await self._registry.apply(config.sources)
+            await self._users.apply(config.auth.users)
+        except ConfigError as error:
+            logger.error("config.json is not applied: %s", error)  # noqa: TRY400 (no bug)
+            return
+        for name in ("http", "paths", "hls", "limits"):
+            if getattr(config, name) != getattr(self._config, name):
+                logger.warning("%s has changed in config.json: restart h5sup to apply it", name)
+        self._config = config
+        logger.info("config.json is applied")
+
+
+def prepare_folders(places: Places) -> None:
+    """Make the folders that are ours to make; raises ConfigError."""
+    with suppress(FileNotFoundError):
+        shutil.rmtree(places.ram)
+    for path, key, mode in (
+        (places.ram, "paths.ram", 0o700),
+        (places.data, "paths.data", 0o700),
+        (places.media_root, "paths.media_root", 0o755),
+    ):
+        try:
+            path.mkdir(mode=mode, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(key, f"{path} can't be made: {error.strerror}") from error
+
+
+def main(argv: Sequence[str], home: Path) -> int:
+    """Run the command line; `home` is the folder of run.py. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="run.py", description="h5sup, cameras in every browser")
+    parser.add_argument(
+        "--config", type=Path, default=home / "config.json", metavar="FILE", help="config.json"
+    )
+    parser.add_argument("--check", action="store_true", help="judge the configuration and exit")
+    parser.add_argument(
+        "--log", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"), help="log level"
+    )
+    options = parser.parse_args(argv)
+    set_up_logging(options.log)
+    config_path = options.config.absolute()
+    try:
+        config = load_config(config_path)
+        profiles = load_profiles(find_places(config.paths, config_path.parent).profiles)
+        check_profiles(config, profiles)
+        if options.check:
+            sys.stdout.write(f"{config_path.name} is fine: {len(config.sources)} sources\n")
+            return 0
+        asyncio.run(Server(config_path, config, profiles).run())
+    except ConfigError as error:
+        sys.stderr.write(f"h5sup: {error}\n")
+        return 1
+    return 0
+
+
+def check_profiles(config: Config, profiles: dict[str, Profile]) -> None:
+    """Raise ConfigError for a source whose profile does not exist."""
+    for index, source in enumerate(config.sources):
+        if source.profile != "auto" and source.profile not in profiles:
+            known = ", ".join(["auto", *sorted(profiles)])
+            raise ConfigError(
+                f"sources[{index}].profile",
+                f"there is no profile {source.profile!r}; there are: {known}",
+            )

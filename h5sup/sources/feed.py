@@ -1,0 +1,172 @@
+"""One supervised ffmpeg that fills one channel: from a camera or file, or from another channel."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from h5sup.base.errors import Failure, UnavailableError
+from h5sup.base.logs import source_logger
+from h5sup.bus.channel import Channel
+from h5sup.bus.ingest import RESUME_S, Ingest
+from h5sup.bus.packet_ring import PacketRing
+from h5sup.config.model import HlsConfig, LimitsConfig
+from h5sup.config.profile import Profile
+from h5sup.ffmpeg.media import Tracks
+from h5sup.ffmpeg.process import Launcher
+from h5sup.ffmpeg.supervisor import Attempt, State, Supervisor
+from h5sup.ffmpeg.tools import Tools
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What every feed needs to run its ffmpeg."""
+
+    tools: Tools
+    launcher: Launcher
+    profiles: dict[str, Profile]
+    hls: HlsConfig
+    limits: LimitsConfig
+    ram: Path
+
+
+class Feed:
+    """Runs while it is wanted: always, or as long as someone holds it and a little longer.
+
+    `start()` and `release()` come from the event loop; `aclose()` ends it for good.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        make_attempt: Callable[[Feed], Attempt],
+        workshop: Workshop,
+        *,
+        always: bool,
+        stall_timeout_s: float,
+        secrets: Iterable[str] = (),
+    ) -> None:
+        self.channel = channel
+        self.ingest = Ingest(channel)
+        self.always = always
+        self.tracks: Tracks | None = None
+        """What the probe found; kept so that a restart needs none."""
+        self.ts_folder: Path | None = None
+        """Where this feed's ffmpeg writes HLS segments, once it is known to do so."""
+        self.holders = 0
+        self._limits = workshop.limits
+        self._known: asyncio.Event = asyncio.Event()
+        self._run: asyncio.Task[None] | None = None
+        self._linger: asyncio.TimerHandle | None = None
+        self._expiry: asyncio.TimerHandle | None = None
+        self._supervisor = Supervisor(
+            f"{channel.token}/{channel.input_name}/{channel.profile}",
+            lambda: make_attempt(self),
+            workshop.launcher,
+            stall_timeout_s=stall_timeout_s,
+            on_state=self._on_state,
+            logger=source_logger(channel.token),
+            secrets=secrets,
+        )
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether its supervisor is at work."""
+        return self._run is not None and not self._run.done()
+
+    @property
+    def log_lines(self) -> list[str]:
+        """Return what ffmpeg said last, without secrets."""
+        return list(self._supervisor.log_lines)
+
+    def start(self) -> None:
+        """Run, if it does not run already."""
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
+        if not self.is_running:
+            name = f"feed {self.channel.token}/{self.channel.input_name}"
+            self._run = asyncio.create_task(self._supervisor.run(), name=name)
+
+    def hold(self) -> None:
+        """Run at least until the matching release()."""
+        self.holders += 1
+        self.start()
+
+    def release(self) -> None:
+        """Stop a while after the last holder left, unless it always runs."""
+        self.holders -= 1
+        if self.holders == 0 and not self.always:
+            loop = asyncio.get_running_loop()
+            self._linger = loop.call_later(self._limits.linger_s, self._stop_idle)
+
+    async def aclose(self, reason: str) -> None:
+        """Stop now; every viewer is dismissed with the reason."""
+        for timer in (self._linger, self._expiry):
+            if timer is not None:
+                timer.cancel()
+        run, self._run = self._run, None
+        if run is not None:
+            run.cancel()
+            await asyncio.gather(run, return_exceptions=True)
+        self._expire(reason)
+
+    def found(self, tracks: Tracks | None) -> None:
+        """Note what the probe found, or that it must be asked again."""
+        self.tracks = tracks
+        if tracks is not None:
+            self._known.set()
+
+    async def wait_tracks(self, timeout_s: float) -> Tracks:
+        """Return what the input holds; raises UnavailableError after the time."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self.tracks is None:
+                    self._known.clear()
+                    await self._known.wait()
+        except TimeoutError:
+            state = self.channel.state
+            raise UnavailableError(
+                f"source {self.channel.token!r} has no picture yet: "
+                f"{state.reason or 'it is starting'}"
+            ) from None
+        return self.tracks
+
+    def _stop_idle(self) -> None:
+        self._linger = None
+        run, self._run = self._run, None
+        if run is not None:
+            run.cancel()
+            run.add_done_callback(lambda _: self._after_idle_stop())
+
+    def _after_idle_stop(self) -> None:
+        if not self.is_running:
+            self._expire("nobody watches")
+
+    def _on_state(self, state: State, failure: Failure | None, reason: str) -> None:
+        """Follow the supervisor: outputs and API read the channel's state."""
+        self.channel.set_state(state.name, reason)
+        if state is State.RUNNING:
+            if self._expiry is not None:
+                self._expiry.cancel()
+                self._expiry = None
+        elif state is State.BACKOFF and self._expiry is None:
+            loop = asyncio.get_running_loop()
+            self._expiry = loop.call_later(RESUME_S, self._expire, reason)
+        if failure in (Failure.NOT_MEDIA, Failure.NO_VIDEO, Failure.FFMPEG):
+            self.found(None)  # the camera may send something else now
+
+    def _expire(self, reason: str) -> None:
+        """The source did not come back in time: whoever watches must start afresh."""
+        self._expiry = None
+        self.ingest.expire(reason)
+        if self.channel.ring is not None:
+            self.channel.ring.end(reason)
+
+
+def build_channel(token: str, input_name: str, profile: str, limits: LimitsConfig) -> Channel:
+    """Return an empty channel with its caches bounded as configured."""
+    ring = PacketRing(limits.ring_bytes) if limits.ring_bytes else None
+    return Channel(token, input_name, profile, gop_bytes=limits.gop_bytes, ring=ring)

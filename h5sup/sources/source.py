@@ -1,0 +1,211 @@
+"""One configured source: its inputs, what is derived from them, and who holds them open."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from h5sup.base.errors import Failure, SourceError, UnavailableError
+from h5sup.bus.channel import Channel, ChannelState
+from h5sup.config.model import SourceConfig
+from h5sup.config.profile import Profile
+from h5sup.ffmpeg.media import Input
+from h5sup.sources.attempts import DerivedAttempt, InputAttempt
+from h5sup.sources.feed import Feed, Workshop, build_channel
+from h5sup.sources.locate import locate_file, locate_network
+
+FALLBACK_PROFILE = "h264_software"
+DERIVED_STALL_S = 20.0  # its parent's watchdog comes first and knows the reason
+
+
+class Source:
+    """A source and its feeds. Owned by the Registry."""
+
+    def __init__(
+        self, config: SourceConfig, workshop: Workshop, media_root: Path, *, from_file: bool
+    ) -> None:
+        self.config = config
+        self.from_file = from_file
+        """It stands in config.json, so the API can't delete it."""
+        self._workshop = workshop
+        self._media_root = media_root
+        always = config.connect != "ondemand"
+        self.main = self._build_input("main", config.url, always=always)
+        # a second stream is for those who ask for it: nobody records or snapshots it
+        self.sub = (
+            self._build_input("sub", config.sub.url, always=False) if config.sub.url else None
+        )
+        self._derived: dict[tuple[str, str], Feed] = {}
+
+    @property
+    def state(self) -> ChannelState:
+        """Return how the main input fares."""
+        return self.main.channel.state
+
+    @property
+    def is_online(self) -> bool:
+        """Return whether the main input gives pictures."""
+        return self.state.state == "RUNNING"
+
+    @property
+    def feeds(self) -> list[Feed]:
+        """Return all feeds, running or not."""
+        inputs = [self.main] if self.sub is None else [self.main, self.sub]
+        return [*inputs, *self._derived.values()]
+
+    @property
+    def viewers(self) -> int:
+        """Return how many outputs take its media."""
+        return sum(feed.channel.viewers for feed in self.feeds)
+
+    def start(self) -> None:
+        """Start what always runs."""
+        if self.main.always:
+            self.main.start()
+
+    async def aclose(self, reason: str) -> None:
+        """Stop everything; viewers are dismissed with the reason."""
+        derived = list(self._derived.values())
+        await asyncio.gather(*(feed.aclose(reason) for feed in derived))
+        inputs = [feed for feed in self.feeds if feed not in derived]
+        await asyncio.gather(*(feed.aclose(reason) for feed in inputs))
+
+    def input_feed(self, profile: str) -> Feed:
+        """Return the input a viewer's `profile=` means."""
+        return self.sub if profile == "sub" and self.sub is not None else self.main
+
+    def derived(self, parent: Feed, profile_name: str) -> Feed:
+        """Return the feed that makes `profile_name` of an input, shared by all who need it."""
+        key = (parent.channel.input_name, profile_name)
+        if key not in self._derived:
+            profile = self._workshop.profiles[profile_name]
+            channel = build_channel(
+                self.config.token, parent.channel.input_name, profile_name, self._workshop.limits
+            )
+            self._derived[key] = Feed(
+                channel,
+                lambda feed: DerivedAttempt(feed, self._workshop, parent, profile),
+                self._workshop,
+                always=False,
+                stall_timeout_s=DERIVED_STALL_S,
+            )
+        return self._derived[key]
+
+    def own_profile(self) -> Profile:
+        """Return what the input's own ffmpeg does; `auto` copies and derives where need be."""
+        name = self.config.profile
+        return self._workshop.profiles["copy" if name == "auto" else name]
+
+    def profile_for(self, parent: Feed, wanted: str, *, hevc: bool) -> str | None:
+        """Return the profile to derive for a viewer, or None where the input itself will do.
+
+        Raises UnavailableError where the source's profile forbids it.
+        """
+        own = self.own_profile()
+        if wanted in self._workshop.profiles and wanted not in ("copy", own.name):
+            return wanted
+        tracks = parent.tracks
+        if own.video.encoder != "copy" or tracks is None or tracks.browser_playable:
+            return None
+        if hevc and tracks.video.codec == "hevc":
+            return None
+        if self.config.profile == "copy":
+            raise UnavailableError(
+                f"source {self.config.token!r} sends {tracks.video.codec}, which this player "
+                "can't take, and its profile 'copy' forbids to transcode it"
+            )
+        return FALLBACK_PROFILE
+
+    def _build_input(self, name: str, url: str, *, always: bool) -> Feed:
+        channel = build_channel(
+            self.config.token, name, self.own_profile().name, self._workshop.limits
+        )
+        return Feed(
+            channel,
+            lambda feed: InputAttempt(
+                feed,
+                self._workshop,
+                lambda: self._locate(url),
+                self.own_profile(),
+                audio=self.config.audio,
+            ),
+            self._workshop,
+            always=always,
+            stall_timeout_s=self.config.stall_timeout_s,
+            secrets=self._secrets(url),
+        )
+
+    def _secrets(self, url: str) -> tuple[str, ...]:
+        return () if self.config.type == "file" else locate_network(self.config, url).secrets
+
+    def _locate(self, url: str) -> Input:
+        if self.config.type == "file":
+            path = locate_file(self._media_root, url)
+            if not path.is_file():
+                raise SourceError(
+                    Failure.NOT_FOUND, f"there is no file {url!r} in the media folder"
+                )
+            return Input(kind="file", url=str(path))
+        return locate_network(self.config, url)
+
+
+class Lease:
+    """A viewer's hold on a source. `release()` must follow; twice is harmless."""
+
+    def __init__(self, source: Source, wanted: str, *, hevc: bool, transcodes: Transcodes) -> None:
+        self._source = source
+        self._wanted = wanted
+        self._hevc = hevc
+        self._transcodes = transcodes
+        self._input = source.input_feed(wanted)
+        self._derived: Feed | None = None
+        self._released = False
+        self._input.hold()
+
+    @property
+    def ts_folder(self) -> Path | None:
+        """Return where the HLS v1 segments lie; None before ready() or where HLS v1 is off."""
+        return (self._derived or self._input).ts_folder
+
+    async def ready(self, timeout_s: float) -> Channel:
+        """Return the channel that suits the viewer, with its init segment known.
+
+        Raises UnavailableError with the reason when it can't be had in time.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        await self._input.wait_tracks(timeout_s)
+        profile = self._source.profile_for(self._input, self._wanted, hevc=self._hevc)
+        if profile is not None and self._derived is None and not self._released:
+            feed = self._source.derived(self._input, profile)
+            self._transcodes.admit(feed)
+            feed.hold()
+            self._derived = feed
+        channel = (self._derived or self._input).channel
+        await channel.wait_ready(deadline - loop.time())
+        return channel
+
+    def release(self) -> None:
+        """Let go."""
+        if not self._released:
+            self._released = True
+            self._input.release()
+            if self._derived is not None:
+                self._derived.release()
+
+
+class Transcodes:
+    """The derived feeds that run, bounded by limits.transcodes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._feeds: set[Feed] = set()
+
+    def admit(self, feed: Feed) -> None:
+        """Count the feed in; raises UnavailableError when too many run."""
+        self._feeds = {one for one in self._feeds if one.is_running}
+        if feed not in self._feeds and len(self._feeds) >= self._limit:
+            raise UnavailableError(
+                f"all {self._limit} transcodes are in use (limits.transcodes in config.json)"
+            )
+        self._feeds.add(feed)
