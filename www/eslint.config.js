@@ -29,5 +29,5 @@ export default [
     ignores: ["**/js/app/api.js"],
     rules: { "no-restricted-globals": ["error", { name: "fetch", message: "use api.js" }] },
   },
-  { files: ["**/eslint.config.js", "**/*.test.js"], languageOptions: { globals: globals.node } },
+  { files: ["**/eslint.config.js", "tests/**/*.js"], languageOptions: { globals: globals.node } },
 ];

@@ -395,6 +395,22 @@ function h5sStartsWithKey(data, track) {
 }
 
 /**
+ * What a reader of boxes finds; nothing when the boxes are too short for what they should hold.
+ * @template Found
+ * @param {() => Found} read
+ * @param {Found} nothing
+ * @returns {Found}
+ */
+function h5sTry(read, nothing) {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof RangeError) return nothing;
+    throw error;
+  }
+}
+
+/**
  * The text of a MIME message, or "" when the message is media.
  * @param {ArrayBuffer} data
  */
@@ -493,6 +509,7 @@ class H5sBuffer {
     if (behind > H5sBuffer.#TRIM_S) this.#trimTo(this.#keyBefore(position - H5sBuffer.#KEEP_S));
     if (behind > H5sBuffer.#TRIM_BLIND_S && !this.#removeTo)
       this.#trimTo(position - H5sBuffer.#TRIM_BLIND_S / 2);
+    if (this.#removeTo) this.#pump();
   }
 
   /** Let go of everything. Safe to call twice. */
@@ -589,8 +606,8 @@ class H5sBuffer {
 
   /** @param {ArrayBuffer} data */
   #isKey(data) {
-    if (!this.#track) this.#track = h5sVideoTrackId(data);
-    return this.#track !== 0 && h5sStartsWithKey(data, this.#track);
+    if (!this.#track) this.#track = h5sTry(() => h5sVideoTrackId(data), 0);
+    return this.#track !== 0 && h5sTry(() => h5sStartsWithKey(data, this.#track), false);
   }
 
   /** @param {number} time */
@@ -600,13 +617,12 @@ class H5sBuffer {
     return found;
   }
 
-  /** @param {number} time */
+  /** Have the media before a time removed. @param {number} time */
   #trimTo(time) {
     const start = this.#ranges()?.start(0) ?? 0;
     if (time - start < 0.5) return;
     this.#removeTo = time;
     this.#keyTimes = this.#keyTimes.filter((key) => key >= time);
-    this.#pump();
   }
 
   /** @returns {TimeRanges | null} */

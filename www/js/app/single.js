@@ -1,6 +1,6 @@
 // The pages ws.html and hls.html: one source, as large as the window.
 
-import { SignInError, adoptSession, sources } from "./api.js";
+import { SignInError, UnreachableError, adoptSession, sources } from "./api.js";
 import { icon, make } from "./lib/dom.js";
 import { t } from "./lib/i18n.js";
 import { language } from "./lib/prefs.js";
@@ -41,6 +41,8 @@ async function follow(token, stage) {
     stage.update(source);
   } catch (error) {
     if (error instanceof SignInError) return end(stage, t("needSignIn"), true);
+    if (!(error instanceof UnreachableError))
+      return end(stage, error instanceof Error ? error.message : String(error));
   }
   setTimeout(() => void follow(token, stage), POLL_MS);
 }

@@ -50,6 +50,11 @@ function bad(word, source, nowMs) {
   return {
     tone: "bad",
     word: [t(word), since].filter(Boolean).join(" "),
-    detail: source.strReason ?? "",
+    detail: sentence(source.strReason ?? ""),
   };
+}
+
+/** @param {string} text */
+function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }

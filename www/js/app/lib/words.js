@@ -58,7 +58,7 @@ export const WORDS = {
     "HLS: some seconds behind, easy on the network",
     "HLS：有数秒延迟，对网络更友好",
   ],
-  language: ["中文", "English"],
+  language: ["中文", "EN"],
   languageHint: ["用中文显示", "Show in English"],
   theme: ["Light or dark", "浅色 / 深色"],
   enlarge: ["Enlarge {name}", "放大 {name}"],

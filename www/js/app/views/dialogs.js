@@ -38,6 +38,7 @@ function openForm({ title, action, isDanger = false, act }, ...fields) {
   };
   document.body.append(dialog);
   dialog.showModal();
+  if (isDanger) cancel.focus();
 }
 
 /** @param {() => Promise<void>} act @returns {Promise<string>} why it failed, or "" */

@@ -1,0 +1,252 @@
+// As much of a browser as the players touch, with switches for misbehaviour.
+
+import { readFileSync } from "node:fs";
+import { createContext, runInContext } from "node:vm";
+
+const PLAYER = new URL("../../../www/js/h5splayer.js", import.meta.url);
+
+export class FakeSocket extends EventTarget {
+  static OPEN = 1;
+  static made = [];
+
+  constructor(url) {
+    super();
+    this.url = String(url);
+    this.readyState = FakeSocket.OPEN;
+    this.sent = [];
+    this.isClosed = false;
+    FakeSocket.made.push(this);
+  }
+
+  send(text) {
+    this.sent.push(text);
+  }
+
+  close() {
+    this.isClosed = true;
+  }
+
+  /** The server says something. */
+  say(data) {
+    this.onmessage?.({ data });
+  }
+
+  /** The server goes away. */
+  drop(reason = "") {
+    this.onclose?.({ reason });
+  }
+}
+
+export class FakeVideo extends EventTarget {
+  currentTime = 0;
+  paused = true;
+  seeking = false;
+  muted = false;
+  playbackRate = 1;
+  frames = 0;
+  error = null;
+  buffered = { length: 0 };
+
+  set src(url) {
+    this.url = url;
+    FakeSource.last?.attach();
+  }
+
+  play() {
+    this.paused = false;
+    return Promise.resolve();
+  }
+
+  load() {}
+
+  removeAttribute(name) {
+    if (name === "src") this.url = "";
+  }
+
+  getVideoPlaybackQuality() {
+    return { totalVideoFrames: this.frames, droppedVideoFrames: 0 };
+  }
+}
+
+class FakeBuffer extends EventTarget {
+  updating = false;
+  appended = [];
+  removed = [];
+  end = 0;
+  begin = 0;
+  failure = null;
+
+  get buffered() {
+    return { length: this.end > 0 ? 1 : 0, start: () => this.begin, end: () => this.end };
+  }
+
+  appendBuffer(data) {
+    if (this.failure) {
+      const failure = this.failure;
+      this.failure = null;
+      throw failure;
+    }
+    if (this.updating) throw new Error("appended while updating");
+    this.updating = true;
+    this.appended.push(new Uint8Array(data));
+  }
+
+  remove(start, end) {
+    if (this.updating) throw new Error("removed while updating");
+    this.updating = true;
+    this.removed.push([start, end]);
+    this.begin = end;
+  }
+
+  /** The append is through; media now ends there. */
+  finish(end = this.end) {
+    this.end = end;
+    this.updating = false;
+    this.dispatchEvent(new Event("updateend"));
+  }
+}
+
+export class FakeSource extends EventTarget {
+  static last = null;
+  static supported = /avc1|mp4a/;
+
+  static isTypeSupported(type) {
+    return FakeSource.supported.test(type);
+  }
+
+  constructor() {
+    super();
+    this.readyState = "closed";
+    FakeSource.last = this;
+  }
+
+  attach() {
+    this.readyState = "open";
+    this.dispatchEvent(new Event("sourceopen"));
+  }
+
+  addSourceBuffer(mime) {
+    this.mime = mime;
+    this.buffer = new FakeBuffer();
+    return this.buffer;
+  }
+
+  removeSourceBuffer() {
+    this.isEmptied = true;
+  }
+}
+
+/**
+ * Load h5splayer.js by itself, as a page does.
+ * @param {(name: string) => unknown} [read]
+ */
+export function loadPlayer() {
+  FakeSocket.made = [];
+  FakeSource.last = null;
+  FakeSource.supported = /avc1|mp4a/;
+  const clock = new FakeClock();
+  const video = new FakeVideo();
+  const page = new EventTarget();
+  page.hidden = false;
+  page.getElementById = (id) => (id === "v" ? video : null);
+  const urls = new Set();
+  const context = createContext({
+    ...{ document: page, WebSocket: FakeSocket, MediaSource: FakeSource, DOMException },
+    ...{ HTMLVideoElement: FakeVideo, AbortController, URLSearchParams, Event },
+    location: { protocol: "http:", host: "cameras.test:8080", origin: "http://cameras.test:8080" },
+    URL: {
+      createObjectURL: () => {
+        const url = `blob:${urls.size}`;
+        urls.add(url);
+        return url;
+      },
+      revokeObjectURL: (url) => urls.delete(url),
+    },
+    performance: { now: () => clock.now },
+    setTimeout: (act, ms) => clock.add(act, ms, 0),
+    setInterval: (act, ms) => clock.add(act, ms, ms),
+    clearTimeout: (id) => clock.delete(id),
+    clearInterval: (id) => clock.delete(id),
+  });
+  runInContext(readFileSync(PLAYER, "utf8"), context);
+  const get = (name) => runInContext(name, context);
+  return { get, video, page, clock, urls, sockets: FakeSocket.made };
+}
+
+/** Time that passes only when told to. */
+class FakeClock {
+  now = 1000;
+  #timers = new Map();
+  #last = 0;
+
+  get pending() {
+    return this.#timers.size;
+  }
+
+  add(act, ms = 0, every = 0) {
+    this.#last += 1;
+    this.#timers.set(this.#last, { act, at: this.now + ms, every });
+    return this.#last;
+  }
+
+  delete(id) {
+    this.#timers.delete(id);
+  }
+
+  /** Let time pass; timers fire in order. */
+  pass(ms) {
+    const until = this.now + ms;
+    for (;;) {
+      const due = [...this.#timers].filter(([, timer]) => timer.at <= until);
+      if (!due.length) break;
+      const [id, timer] = due.reduce((first, next) => (next[1].at < first[1].at ? next : first));
+      this.now = timer.at;
+      if (timer.every) timer.at += timer.every;
+      else this.#timers.delete(id);
+      timer.act();
+    }
+    this.now = until;
+  }
+}
+
+/** @param {string} text */
+export function bytes(text) {
+  return new TextEncoder().encode(text).buffer;
+}
+
+/** @param {string} type @param {...(ArrayBuffer | number[])} parts */
+export function box(type, ...parts) {
+  const body = parts.flatMap((part) => [...new Uint8Array(part)]);
+  const size = body.length + 8;
+  const head = [size >> 24, (size >> 16) & 255, (size >> 8) & 255, size & 255];
+  return new Uint8Array([...head, ...new TextEncoder().encode(type), ...body]).buffer;
+}
+
+/** Big-endian words. @param {...number} values */
+export function words(...values) {
+  return values.flatMap((value) => [24, 16, 8, 0].map((shift) => (value >>> shift) & 255));
+}
+
+/** An init segment with an audio track 1 and a video track 2. */
+export function initSegment() {
+  const trak = (id, kind) =>
+    box(
+      "trak",
+      box("tkhd", words(0, 0, 0, id)),
+      box("mdia", box("hdlr", words(0, 0), bytes(kind))),
+    );
+  return box("moov", trak(1, "soun"), trak(2, "vide"));
+}
+
+/** A fragment of the video track, its flags given the way a muxer may. */
+export function fragment(isKey, how = "first") {
+  const flags = isKey ? 0x02000000 : 0x01010000;
+  const shapes = {
+    first: [words(0x020000, 2), words(0x5, 1, 99, flags)],
+    sample: [words(0x020000, 2), words(0x701, 1, 99, 3000, 50, flags)],
+    default: [words(0x020038, 2, 3000, 50, flags), words(0x1, 1, 99)],
+  };
+  const [tfhd, trun] = shapes[how];
+  const audio = box("traf", box("tfhd", words(0x020000, 1)), box("trun", words(0x1, 1, 9)));
+  return box("moof", audio, box("traf", box("tfhd", tfhd), box("trun", trun)));
+}
