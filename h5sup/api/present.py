@@ -57,7 +57,7 @@ class SessionAnswer(Struct, frozen=True):
     is_done: bool = field(name="bStatus")
     session_id: str = field(name="strSession")
     timeout_s: int = field(name="nTimeout")
-    has_default_password: bool = field(name="bDefaultPassword")
+    role: str = field(name="strRole")
 
 
 class SystemAnswer(Struct, frozen=True):
@@ -69,6 +69,8 @@ class SystemAnswer(Struct, frozen=True):
     license_full: str = field(name="strLicenseFull", default="")
     channel_limit: str = field(name="strChannelLimit", default="unlimited")
     end_time: str = field(name="strEndtime", default="unlimited")
+    has_default_password: bool = field(name="bDefaultPassword", default=False)
+    """Told to Administrators alone."""
 
 
 class SourceAnswer(Struct, frozen=True, kw_only=True):
@@ -148,13 +150,15 @@ def session(signed_in: SignedIn) -> SessionAnswer:
         is_done=True,
         session_id=signed_in.session_id,
         timeout_s=signed_in.timeout_s,
-        has_default_password=signed_in.has_default_password,
+        role=signed_in.role,
     )
 
 
-def system(facts: SystemFacts) -> SystemAnswer:
+def system(facts: SystemFacts, *, has_default_password: bool) -> SystemAnswer:
     """Return which server this is."""
-    return SystemAnswer(version=facts.version, host_id=facts.host_id)
+    return SystemAnswer(
+        version=facts.version, host_id=facts.host_id, has_default_password=has_default_password
+    )
 
 
 def source_type(config: SourceConfig) -> str:

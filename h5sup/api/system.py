@@ -63,7 +63,10 @@ async def keepalive(caller: Caller, given: NoParameters) -> web.Response:
 async def get_system_info(caller: Caller, given: NoParameters) -> web.Response:
     """Say which server this is."""
     del given
-    return present.answer(present.system(caller.services.system))
+    services = caller.services
+    may_know = caller.identity is not None and caller.identity.role == "Administrator"
+    has_default = may_know and services.logins.has_default_password
+    return present.answer(present.system(services.system, has_default_password=has_default))
 
 
 def _addresses(request: web.Request) -> list[str]:
@@ -107,7 +110,8 @@ CALLS = (
     Call(
         name="GetSystemInfo",
         section="5.2.4",
-        description="Says which server this is.",
+        description="Says which server this is, and to Administrators by bDefaultPassword "
+        "whether 12345 still opens it.",
         parameters=NoParameters,
         answer=present.SystemAnswer,
         role="Viewer",

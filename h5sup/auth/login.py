@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -11,14 +10,13 @@ from dataclasses import dataclass, field
 
 from h5sup.auth.addresses import is_private
 from h5sup.auth.lockout import Lockout
-from h5sup.auth.passwords import MAX_WAITING, Passwords, digest_of
+from h5sup.auth.passwords import DEFAULT_PASSWORD_DIGEST, MAX_WAITING, Passwords, digest_of
 from h5sup.auth.sessions import Sessions
 from h5sup.auth.users import Users
 from h5sup.base.errors import LoginError, UnavailableError
+from h5sup.config.model import Role
 
 logger = logging.getLogger(__name__)
-
-DEFAULT_PASSWORD_DIGEST = digest_of("12345")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +25,7 @@ class SignedIn:
 
     session_id: str = field(repr=False)
     timeout_s: int
-    has_default_password: bool
+    role: Role
 
 
 @dataclass(slots=True)
@@ -57,36 +55,41 @@ class Logins:
         self._enabled = enabled
         self._turns: dict[str, Turn] = {}
 
+    @property
+    def has_default_password(self) -> bool:
+        """Return whether 12345 still opens the server."""
+        return self._enabled and self._users.has_default_password
+
     async def login(self, name: str, password: str, addresses: Sequence[str]) -> SignedIn:
         """Open a session; `password` is in clear or its MD5. Raises LoginError.
 
         `addresses` are the peer's and those that proxies say they speak for.
         """
-        digest = digest_of(password)
-        has_default = hmac.compare_digest(digest, DEFAULT_PASSWORD_DIGEST)
+        role: Role = "Administrator"
         if self._enabled:
             async with self._turn(name):
-                await self._check(name, digest, addresses, has_default=has_default)
+                role = await self._check(name, digest_of(password), addresses)
         session_id = self._sessions.open(name)
         logger.info("%r signed in from %s", name, addresses)
-        return SignedIn(session_id, self._sessions.timeout_s, has_default)
+        return SignedIn(session_id, self._sessions.timeout_s, role)
 
-    async def _check(
-        self, name: str, digest: str, addresses: Sequence[str], *, has_default: bool
-    ) -> None:
+    async def _check(self, name: str, digest: str, addresses: Sequence[str]) -> Role:
         locked_s = self._lockout.locked_s(name)
         if locked_s:
             raise self._refusal(name, f"too many failed logins: try again in {locked_s} s")
-        if has_default and not is_private(addresses):  # said to all alike, whether it is right
+        if digest == DEFAULT_PASSWORD_DIGEST and not is_private(
+            addresses
+        ):  # said to all alike, whether it is right
             raise self._refusal(
                 name,
                 "the default password is good from this machine and private networks alone: "
                 "sign in from there, or set another in config.json",
             )
         user = self._users.find(name)
-        if await self._passwords.verify(user.password_hash if user else None, digest):
+        is_right = await self._passwords.verify(user.password_hash if user else None, digest)
+        if user is not None and is_right:
             self._lockout.note_success(name)
-            return
+            return user.role
         self._lockout.note_fault(name)
         logger.warning(
             "login of %r from %s failed, %d in a row", name, addresses, self._lockout.faults(name)

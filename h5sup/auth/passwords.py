@@ -37,6 +37,9 @@ def digest_of(password: str) -> str:
     return hashlib.md5(password.encode(), usedforsecurity=False).hexdigest()
 
 
+DEFAULT_PASSWORD_DIGEST = digest_of("12345")
+
+
 class Passwords:
     """Hashes and verifies on its own two threads, never on the event loop."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from h5sup.auth.passwords import Passwords, digest_of
+from h5sup.auth.passwords import DEFAULT_PASSWORD_DIGEST, Passwords, digest_of
 from h5sup.config.model import Role, UserConfig
 
 
@@ -41,6 +41,14 @@ class Users:
             for name, config in before.items()
             if name not in wanted or wanted[name].password != config.password
         }
+
+    @property
+    def has_default_password(self) -> bool:
+        """Return whether 12345 still opens the server."""
+        return any(
+            digest_of(config.password) == DEFAULT_PASSWORD_DIGEST
+            for config in self._configured.values()
+        )
 
     def find(self, name: str) -> User | None:
         """Return the user of that name, or None."""

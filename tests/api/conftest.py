@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from aiohttp import ClientResponse, web
+from aiohttp import ClientResponse, ClientWebSocketResponse, DummyCookieJar, web
 from aiohttp.test_utils import TestClient, TestServer
+from yarl import URL
 
 from h5sup.api.dispatch import create_api
 from h5sup.api.services import Services, SystemFacts
@@ -57,16 +59,16 @@ class Backend:
 
     async def get(self, path: str, **headers: str) -> ClientResponse:
         """GET a path exactly as written, without the client's cookies."""
-        return await self.request("GET", path, **headers)
+        return await self.request("GET", path, data=None, **headers)
 
-    async def request(self, method: str, path: str, **headers: str) -> ClientResponse:
+    async def request(
+        self, method: str, path: str, *, data: bytes | None = None, **headers: str
+    ) -> ClientResponse:
         """Send a request whose path is not mended by the client."""
-        from yarl import URL
-
-        base = self.client.make_url("/")
-        url = URL(f"http://{base.host}:{base.port}{path}", encoded=True)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return await self.client.session.request(method, url, headers=named, allow_redirects=False)
+        return await self.client.session.request(
+            method, self._url(path), headers=named, data=data, allow_redirects=False
+        )
 
     async def call(self, path: str, **headers: str) -> dict[str, Any]:
         """GET a call and return its JSON."""
@@ -74,11 +76,20 @@ class Backend:
         body: dict[str, Any] = await response.json()
         return body
 
-    async def login(self, user: str = "admin", password: str = "12345") -> str:
-        """Return a session id; the client's jar keeps no cookie."""
-        session_id = self.sessions.open(user)
-        del password
-        return session_id
+    @asynccontextmanager
+    async def connect(self, path: str, **headers: str) -> AsyncIterator[ClientWebSocketResponse]:
+        """Open a WebSocket at a path exactly as written."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self.client.session.ws_connect(self._url(path), headers=named) as socket:
+            yield socket
+
+    def sign_in(self, user: str = "admin") -> str:
+        """Return a session id without the cost of a login."""
+        return self.sessions.open(user)
+
+    def _url(self, path: str) -> URL:
+        base = self.client.make_url("/")
+        return URL(f"http://{base.host}:{base.port}{path}", encoded=True)
 
 
 MakeBackend = Callable[..., Awaitable[Backend]]
@@ -139,7 +150,7 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
             prefixes={"/hls/": output},
             trusted_origins=(TRUSTED,),
         )
-        client = TestClient(TestServer(app))
+        client = TestClient(TestServer(app), cookie_jar=DummyCookieJar())
         await client.start_server()
         opened.append((client, passwords))
         return Backend(client, sources, pictures, sessions, users, clock, seen)

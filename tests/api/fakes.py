@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from h5sup.base.errors import ConfigError, ConflictError, NotFoundError, UnavailableError
+from h5sup.base.errors import ConfigError, ConflictError, NotFoundError
 from h5sup.bus.channel import Channel, ChannelState
 from h5sup.config.model import SourceConfig
 
@@ -72,14 +72,12 @@ class FakePictures:
         self.by_token: dict[str, bytes] = {"front": JPEG}
         self.error: Exception | None = None
 
-    async def jpeg(self, token: str) -> bytes:
+    async def jpeg(self, token: str) -> bytes | None:
         if self.error is not None:
             raise self.error
         if token not in ("front", "back"):
             raise NotFoundError("there is no source with this token")
-        if token not in self.by_token:
-            raise UnavailableError("source 'back' has no picture yet")
-        return self.by_token[token]
+        return self.by_token.get(token)
 
 
 class FakeConnections:
