@@ -71,14 +71,15 @@ trap stop_heartbeat EXIT
 
 heartbeat() {
   trap - ERR EXIT
-  local began=$SECONDS
+  local began=$SECONDS begin
+  begin=$(stat -c %s "$log")
   while sleep 5 >/dev/null 2>&1; do
-    say "$((SECONDS - began)) s ... $(newest_log_line)"
+    say "$((SECONDS - began)) s ... $(newest_log_line "$begin")"
   done
 }
 
 newest_log_line() {
-  tail -c 4000 "$log" | tr '\r' '\n' | { grep -Ev '^[[:space:]]*$|^\+ ' || true; } |
+  tail -c "+$(($1 + 1))" "$log" | tail -c 4000 | tr '\r' '\n' | { grep -Ev '^[[:space:]]*$|^\+ ' || true; } |
     tail -n 1 | cut -c 1-90
 }
 
@@ -346,7 +347,7 @@ raise_socket_buffers() {
 
 start() {
   step "Starting h5sup"
-  as_owner "$venv/bin/python" run.py --check || fail "mend config.json as the line above says, then run it again"
+  as_owner "$venv/bin/python" run.py --check || fail "h5sup can't start as the line above says: mend that, then run it again"
   raise_socket_buffers
   stop_supervisord
   if [[ $mode == systemd || -e $unit ]] && service_is_ours; then
