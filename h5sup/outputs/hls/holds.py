@@ -60,6 +60,12 @@ class Holds:
     def __len__(self) -> int:
         return len(self._holds)
 
+    @property
+    def size_bytes(self) -> int:
+        """Return the length of all segments that are kept."""
+        muxers = [hold.muxer for hold in self._holds.values() if hold.muxer is not None]
+        return sum([muxer.window.size_bytes for muxer in muxers])
+
     def find(self, token: str, form: Form) -> Hold | None:
         """Return the hold, if there is one, as one that is asked for."""
         hold = self._holds.get((token, form))

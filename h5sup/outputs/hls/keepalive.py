@@ -15,6 +15,7 @@ from h5sup.outputs.hls.holds import Holds
 from h5sup.outputs.hls.leases import Leases
 
 HEARTBEAT_S = 20.0  # proxies drop a silent WebSocket after about 60 s
+FAREWELL_S = 2.0  # for a player to answer that it goes
 MAX_MESSAGE_BYTES = 4096
 MAX_MESSAGES_PER_S = 50  # players send one
 
@@ -41,7 +42,10 @@ class KeepAlive:
         # The input as it comes: whoever plays another form of it holds that by asking for it.
         lease = self._leases.lease(token, hevc=True)
         socket = web.WebSocketResponse(
-            heartbeat=HEARTBEAT_S, max_msg_size=MAX_MESSAGE_BYTES, compress=False
+            timeout=FAREWELL_S,
+            heartbeat=HEARTBEAT_S,
+            max_msg_size=MAX_MESSAGE_BYTES,
+            compress=False,
         )
         self._sockets.add(socket)
         self._holds.keep(token)

@@ -41,6 +41,16 @@ class HlsOutput:
         return len(self._holds)
 
     @property
+    def size_bytes(self) -> int:
+        """Return the length of all segments in memory; their bytes are the bus's own."""
+        return self._holds.size_bytes
+
+    @property
+    def requests(self) -> int:
+        """Return how many requests are being answered, those that wait among them."""
+        return self._requests
+
+    @property
     def connections(self) -> int:
         """Return how many keep-alive sockets are open."""
         return self._keepalive.connections

@@ -15,6 +15,7 @@ from h5sup.outputs.hls.window import Window
 BANDWIDTH_MARGIN = 1.5  # BANDWIDTH is a peak, and what is known is a mean (RFC 8216 §4.3.4.2)
 LEAST_BANDWIDTH = 64_000
 USUAL_BITS_PER_PIXEL_S = 3  # for a variant nobody has seen yet: about 3 Mbit/s for 720p
+H264_ENTRIES = ("avc1", "avc3")
 HEVC_ENTRIES = ("hvc1", "hev1")
 # H.264 levels by macroblocks per picture (ITU-T H.264 table A-1), for what will be encoded
 LEVELS = ((3600, 0x1F), (8192, 0x28), (8704, 0x2A), (36864, 0x33))
@@ -39,15 +40,15 @@ def write_index(
 
     `known` are the channels that run for a variant; one that does not is described as it will be.
     """
-    if not is_hevc(init):
+    if init.video is not None and init.video.codec.startswith(H264_ENTRIES):
         return m3u8.write_multivariant([_describe(Variant.H264, channel, init, query)])
     copied = _describe(Variant.HEVC, channel, init, query)
     derived = known.get(Variant.H264)
     if derived is not None and derived.init is not None:
-        return m3u8.write_multivariant(
-            [copied, _describe(Variant.H264, derived, derived.init, query)]
-        )
-    return m3u8.write_multivariant([copied, _foresee(copied, init, query)])
+        h264 = _describe(Variant.H264, derived, derived.init, query)
+    else:
+        h264 = _foresee(copied, init, query)
+    return m3u8.write_multivariant([copied, h264] if is_hevc(init) else [h264])
 
 
 def write_media(variant: Variant, window: Window, query: str) -> str:
@@ -98,7 +99,8 @@ def _foresee(copied: m3u8.Variant, init: InitSegment, query: str) -> m3u8.Varian
     codecs = [f"avc1.6400{level:02X}", *([init.audio.codec] if init.audio else [])]
     return m3u8.Variant(
         uri=f"{Variant.H264.value}.m3u8{query}",
-        bandwidth_bps=_usual_bandwidth(init.video),
+        # not above the copied one: players that take both would have this one made for nothing
+        bandwidth_bps=min(copied.bandwidth_bps, _usual_bandwidth(init.video)),
         codecs=",".join(codecs),
         width=copied.width,
         height=copied.height,

@@ -41,11 +41,6 @@ class Segment:
         """Return the length of the body."""
         return sum([len(fragment.data) for fragment in self.fragments])
 
-    @property
-    def bits_per_s(self) -> float:
-        """Return the segment's bit rate."""
-        return self.size_bytes * 8 / max(self.duration_s, 0.001)
-
     def pieces(self) -> Iterator[bytes]:
         """Yield the body fragment by fragment."""
         for fragment in self.fragments:

@@ -72,11 +72,6 @@ class Window:
         """Return EXT-X-TARGETDURATION: no segment rounds to more, and it never shrinks."""
         return max(self._least_target_s, math.floor(self._history.longest_s + 0.5))
 
-    @property
-    def peak_bits_per_s(self) -> float:
-        """Return the bit rate of the segment with the highest one."""
-        return max((one.bits_per_s for one in self._segments), default=0.0)
-
     def find(self, sequence: int) -> Segment | None:
         """Return a segment that is still kept."""
         return next((one for one in self._segments if one.sequence == sequence), None)

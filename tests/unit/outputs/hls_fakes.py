@@ -129,7 +129,7 @@ async def serve(
     config = HlsConfig(ts=ts, segment_s=segment_s, segments=segments)
     output = HlsOutput(leases, config, viewers=viewers, idle_s=idle_s)
     app = web.Application()
-    app.add_routes(output.routes())
+    app.router.add_route("*", "/hls/{below:.*}", output.handle)
     app.router.add_get("/api/v1/h5swscmnapi", output.keep_alive)
 
     async def close(_: web.Application) -> None:
