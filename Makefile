@@ -60,5 +60,7 @@ lock:
 	$(LOCK) --output-file requirements.txt
 	$(LOCK) --group dev --constraint requirements.txt --output-file requirements-dev.txt
 
+# What is written from the code: after a change to config/model.py or to a call.
 schema:
 	$(PYTHON) -c 'import json; from h5sup.config.loading import schema; print(json.dumps(schema(), indent=2))' > config.schema.json
+	$(PYTHON) -m tests.lint.api_document > docs/api.md
