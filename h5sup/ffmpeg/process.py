@@ -114,24 +114,30 @@ class Child:
         for line in splitter.end():
             on_line(line)
 
-    async def stop(self, grace_s: float = STOP_GRACE_S) -> bool:
+    async def stop(self, grace_s: float | None = None) -> bool:
         """Terminate, then kill, and reap; False when not even that ended it."""
+        grace_s = STOP_GRACE_S if grace_s is None else grace_s
         with suppress(ProcessLookupError):
             self.process.terminate()
         try:
-            async with asyncio.timeout(grace_s):
-                await self.process.wait()
-        except TimeoutError:
-            pass
+            ended = await self._ends_within(grace_s)
         finally:  # also when cancelled meanwhile: no child is left behind
             with suppress(ProcessLookupError):
                 self.process.kill()
+        return ended or await self._ends_within(KILL_TIMEOUT_S)
+
+    async def _ends_within(self, timeout_s: float) -> bool:
+        """Wait for the end; usable in the `finally` of a cancelled task.
+
+        asyncio.timeout() is not: before Python 3.11.4 (Debian 12 has 3.11.2) it leaves its own
+        CancelledError as it is there, instead of making it a TimeoutError.
+        """
+        ending = asyncio.create_task(self.process.wait())
         try:
-            async with asyncio.timeout(KILL_TIMEOUT_S):
-                await self.process.wait()
-        except TimeoutError:
-            return False
-        return True
+            done, _ = await asyncio.wait({ending}, timeout=timeout_s)
+        finally:
+            ending.cancel()
+        return bool(done)
 
 
 class Launcher:
