@@ -63,4 +63,4 @@ lock:
 # What is written from the code: after a change to config/model.py or to a call.
 schema:
 	$(PYTHON) -c 'import json; from h5sup.config.loading import schema; print(json.dumps(schema(), indent=2))' > config.schema.json
-	$(PYTHON) -m tests.lint.api_document > docs/api.md
+	$(PYTHON) -m h5sup.api.reference > docs/api.md
