@@ -471,11 +471,12 @@ class H5sBuffer {
     return this.#mime;
   }
 
-  /** @returns {{ start: number, end: number } | null} the newest stretch of media */
+  /** @returns {{ start: number, end: number, isAll: boolean } | null} the newest stretch of media */
   get edge() {
     const ranges = this.#ranges();
-    if (!ranges?.length) return null;
-    return { start: ranges.start(ranges.length - 1), end: ranges.end(ranges.length - 1) };
+    const count = ranges?.length ?? 0;
+    if (!ranges || !count) return null;
+    return { start: ranges.start(count - 1), end: ranges.end(count - 1), isAll: count === 1 };
   }
 
   open() {
@@ -1012,7 +1013,9 @@ class H5sPlayerWS {
     if (this.video.seeking) return;
     const position = this.video.currentTime;
     const { rate, jump } = this.#edge.decide(now, edge.end - position);
-    const isOutside = position < edge.start - 0.02 || position > edge.end + 0.5;
+    // media may start a little after 0: browsers cross that by themselves
+    const isBefore = position < edge.start - (edge.isAll ? 1 : 0.02);
+    const isOutside = isBefore || position > edge.end + 0.5;
     if (jump || isOutside) this.#jump();
     if (this.video.playbackRate !== rate) this.video.playbackRate = rate;
   }

@@ -18,6 +18,7 @@ import { md5 } from "./lib/md5.js";
  * @property {number} [nWidth]
  * @property {number} [nHeight]
  * @property {boolean} [bSub]
+ * @property {boolean} [bFixed] stands in config.json, so it can't be deleted here
  */
 
 /** What the server refused, in its own words. */
@@ -55,9 +56,10 @@ export function adoptSession() {
   history.replaceState(null, "", here);
 }
 
-/** Whether this tab signed in as one who may add and delete. */
+/** Whether this tab signed in as one who may add and delete, as far as the server told. */
 export function isAdministrator() {
-  return session() !== "" && sessionStorage.getItem("h5s_role") === "Administrator";
+  const role = sessionStorage.getItem("h5s_role") || "Administrator";
+  return session() !== "" && role === "Administrator";
 }
 
 /** Seconds after which an unused session ends. */
@@ -100,6 +102,7 @@ export async function login(user, password) {
   sessionStorage.setItem("h5s_session", String(answer["strSession"]));
   sessionStorage.setItem("h5s_role", String(answer["strRole"] ?? ""));
   sessionStorage.setItem("h5s_timeout", String(answer["nTimeout"] ?? ""));
+  sessionStorage.setItem("h5s_default", String(answer["bDefaultPassword"] === true));
 }
 
 /** End the session, here and on the server. */
@@ -113,7 +116,8 @@ export async function logout() {
 
 /** Forget what belongs to a session that is over. */
 export function forgetSession() {
-  for (const name of ["session", "role", "timeout"]) sessionStorage.removeItem(`h5s_${name}`);
+  for (const name of ["session", "role", "timeout", "default"])
+    sessionStorage.removeItem(`h5s_${name}`);
 }
 
 export async function keepAlive() {
@@ -131,6 +135,7 @@ export async function sources(token) {
 
 /** Whether the default password still opens this server. */
 export async function hasDefaultPassword() {
+  if (sessionStorage.getItem("h5s_default") === "true") return true;
   const answer = await call("GetSystemInfo");
   return answer["bDefaultPassword"] === true;
 }

@@ -46,7 +46,7 @@ export function mountWall(root, { first, onSignIn, onLanguage }) {
     const isCrowded = items.length > CROWD;
     const now = new Set(items.map((item) => item.strToken));
     for (const [token, tile] of tiles) if (!now.has(token)) drop(token, tile);
-    for (const item of items) tileOf(item.strToken).update(item, isCrowded);
+    for (const item of items) tileOf(item).update(item, isCrowded);
     const online = items.filter((item) => item.bOnline).length;
     count.textContent = items.length ? t("online", { online, all: items.length }) : "";
     wall.classList.toggle("is-empty", items.length === 0);
@@ -54,13 +54,13 @@ export function mountWall(root, { first, onSignIn, onLanguage }) {
     const enlarged = items.find((item) => item.strToken === large?.token);
     if (enlarged) large?.update(enlarged);
   };
-  /** @param {string} token */
-  const tileOf = (token) => {
-    const found = tiles.get(token);
+  /** @param {import("../api.js").SourceItem} item */
+  const tileOf = (item) => {
+    const found = tiles.get(item.strToken);
     if (found) return found;
     const tile = new H5sTile();
-    if (api.isAdministrator()) tile.allowRemoval();
-    tiles.set(token, tile);
+    if (api.isAdministrator() && !item.bFixed) tile.allowRemoval();
+    tiles.set(item.strToken, tile);
     wall.append(tile);
     viewer.observe(tile);
     return tile;
