@@ -3,7 +3,7 @@
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
-LOCK := uv pip compile --quiet --universal --python-version 3.11 --custom-compile-command "make lock" pyproject.toml
+LOCK := uv pip compile $(UPGRADE) --quiet --universal --python-version 3.11 --custom-compile-command "make lock" pyproject.toml
 
 .PHONY: setup fmt check check-python check-www test test-python test-www e2e cover run bench lock schema
 
@@ -54,7 +54,8 @@ run:
 bench:
 	$(PYTHON) -m tests.bench
 
-# Pinned versions for every platform, from the names in pyproject.toml.
+# Pinned versions for every platform, from the names in pyproject.toml; what is pinned stays unless
+# `make lock UPGRADE=--upgrade` asks for the newest.
 lock:
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check uv
 	$(LOCK) --output-file requirements.txt
