@@ -49,6 +49,8 @@ def describe(field: inspect.Field) -> str:
 
 def _words(kind: inspect.Type) -> str:
     match kind:
+        case inspect.Metadata(type=inner):  # carries a description
+            return _words(inner)
         case inspect.BoolType():
             return "true or false"
         case inspect.LiteralType(values=values):

@@ -1,0 +1,117 @@
+"""The declared calls against the contract, tests/data/endpoints.json, and against docs/api.md."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import Struct, inspect
+
+from h5sup.api.call import AnyCall
+from h5sup.api.parameters import fields_of
+from h5sup.api.reference import render
+from h5sup.api.table import CALLS
+from tests.api.conftest import Backend
+
+ROOT = Path(__file__).parents[2]
+CONTRACT: dict[str, Any] = {
+    entry["name"]: entry
+    for entry in json.loads((ROOT / "tests/data/endpoints.json").read_text())["endpoints"]
+}
+OURS = {"GetLoadingImage"}  # called by dashboards, though not in the manual
+PUBLIC = {"Login", "GetLoadingImage"}
+DONE = {
+    "Login", "Logout", "Keepalive", "GetSystemInfo", "GetSrc", "AddSrcFile", "AddSrcRTSP",
+    "DelSrc", "GetImage", "h5swsapi/Status",
+}  # fmt: skip
+IN_CONTRACT = [call for call in CALLS if call.name not in OURS]
+TYPES = {inspect.BoolType: "bool", inspect.IntType: "int", inspect.StrType: "str"}
+
+
+def wire_shape(kind: type[Struct]) -> dict[str, Any]:
+    """Return a declared answer as the contract writes it."""
+    return {field.encode_name: shape_of(field.type) for field in fields_of(kind)}
+
+
+def shape_of(kind: inspect.Type) -> Any:
+    if isinstance(kind, inspect.ListType):
+        assert isinstance(kind.item_type, inspect.StructType)
+        return [wire_shape(kind.item_type.cls)]
+    return TYPES[type(kind)]
+
+
+def assert_holds(shape: Any, wanted: Any, path: str) -> None:
+    """Fail unless all that is wanted is there, with its type."""
+    if isinstance(wanted, dict):
+        for key, inner in wanted.items():
+            assert key in shape, f"{path} lacks {key}"
+            assert_holds(shape[key], inner, f"{path}.{key}")
+    elif isinstance(wanted, list):
+        assert_holds(shape[0], wanted[0], f"{path}[]")
+    else:
+        assert shape == wanted, path
+
+
+def test_every_call_of_this_stage_is_declared() -> None:
+    assert {call.name for call in CALLS} == DONE | OURS
+
+
+@pytest.mark.parametrize("call", IN_CONTRACT, ids=lambda call: call.name)
+def test_call_is_declared_as_the_contract_says(call: AnyCall) -> None:
+    wanted = CONTRACT[call.name]
+
+    assert call.section == wanted["section"]
+    assert (call.role or "none") == wanted["role"]
+    declared = {field.encode_name: field.required for field in fields_of(call.parameters)}
+    for name, (need, _) in wanted["params"].items():
+        assert declared[name] is (need == "required"), name
+    if isinstance(call.answer, str):
+        assert wanted["response"] == {"(body)": call.answer}
+    else:
+        assert_holds(wire_shape(call.answer), wanted["response"], call.name)
+
+
+@pytest.mark.parametrize(
+    ("name", "query"),
+    [
+        ("Login", "user=admin&password=827ccb0eea8a706c4c34a16891f84e7b"),
+        ("Keepalive", ""),
+        ("GetSystemInfo", ""),
+        ("GetSrc", ""),
+        ("AddSrcFile", "name=xxx&token=xxx&url=demo.mp4"),
+        ("AddSrcRTSP", "name=xxx&token=xxx&user=admin&password=12345&url=rtsp://192.168.0.1/live"),
+        ("DelSrc", "token=back"),
+        ("h5swsapi/Status", ""),
+        ("Logout", ""),
+    ],
+)
+async def test_manuals_example_gets_the_contracts_answer(
+    backend: Backend, name: str, query: str
+) -> None:
+    answer = await backend.call(f"/api/v1/{name}?{query}&session={backend.sign_in()}")
+
+    assert answer.get("bStatus", True) is True
+    assert_holds(measured_shape(answer), CONTRACT[name]["response"], name)
+
+
+def measured_shape(value: Any) -> Any:
+    """Return an answer with each value replaced by the name of its type."""
+    if isinstance(value, dict):
+        return {key: measured_shape(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [measured_shape(inner) for inner in value]
+    return type(value).__name__
+
+
+async def test_every_call_but_the_public_ones_needs_a_session(backend: Backend) -> None:
+    for call in CALLS:
+        status = (await backend.get(f"/api/v1/{call.name}")).status
+        assert (status == 401) is (call.name not in PUBLIC), call.name
+
+
+def test_reference_is_what_the_table_says() -> None:
+    written = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+
+    assert written == render(CALLS), "run: python -m h5sup.api.reference > docs/api.md"
