@@ -107,6 +107,7 @@ CLIPS = {
     "h264_fps60": Recipe(audio="aac", fps=60),
     "h264_2m": Recipe(audio="aac", width=1280, height=720, bitrate_kbps=2000),
     "h264_ts": Recipe(audio="aac", suffix=".ts"),
+    "h264_short": Recipe(audio="aac", duration_s=1),
     "h264_ts_short": Recipe(audio="aac", duration_s=1, suffix=".ts"),
     "h264_flv": Recipe(audio="aac", suffix=".flv"),
     "hevc_aac": Recipe(video="hevc", audio="aac"),
