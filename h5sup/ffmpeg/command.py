@@ -61,7 +61,12 @@ RTP_PAYLOAD_TYPE = 96
 RTP_PACKET_BYTES = 1200
 
 # A fragment per picture: cut at key frames, and else as soon as 30 ms are reached.
-FMP4 = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "frag_duration": "30000"}
+# `frag_discont` keeps what lies between the first sound and the first picture: without it each
+# track starts at 0, and a camera joined in the middle of a GOP loses its lip sync for good.
+FMP4_FLAGS = "frag_keyframe+empty_moov+default_base_moof+frag_discont"
+# AAC with ADTS headers shows its configuration with the first frame: the moov must wait for it.
+WAIT_FOR_CONFIG = "+delay_moov"
+FMP4 = {"movflags": FMP4_FLAGS, "frag_duration": "30000", "use_editlist": "0"}
 HLS_FLAGS = "delete_segments+independent_segments+temp_file+program_date_time+omit_endlist"
 # A pipe nobody reads loses packets; it never stops the other legs.
 FIFO = {"drop_pkts_on_overflow": "1", "restart_with_keyframe": "1", "queue_size": "200"}
@@ -235,7 +240,7 @@ def _copy_legs(tracks: Tracks, profile: Profile, legs: Legs, *, has_audio: bool)
     mp4 = {"tag:v": MP4_TAGS[codec]} | ({"tag:a": "mp4a"} if has_audio else {})
     if audio.get("c:a") == "copy":
         mp4["bsf:a"] = ADTS_TO_MP4
-    found = [_fmp4_leg(legs, copy | mp4)]
+    found = [_fmp4_leg(legs, copy | mp4, waits=_lacks_config(tracks, audio))]
     if legs.hls_folder is not None and tracks.browser_playable:
         found.append(_hls_leg(legs, legs.hls_folder, copy))
     if legs.rtp_port is not None and codec in RTP_CODECS:
@@ -246,8 +251,14 @@ def _copy_legs(tracks: Tracks, profile: Profile, legs: Legs, *, has_audio: bool)
     return found
 
 
-def _fmp4_leg(legs: Legs, codec_options: Mapping[str, str]) -> _Leg:
-    options = FIFO | {"fifo_format": "mp4", "format_opts": _join(FMP4)}
+def _lacks_config(tracks: Tracks, audio: Mapping[str, str]) -> bool:
+    """Return whether copied sound tells its configuration only as it comes."""
+    return audio.get("c:a") == "copy" and tracks.audio is not None and not tracks.audio.has_config
+
+
+def _fmp4_leg(legs: Legs, codec_options: Mapping[str, str], *, waits: bool = False) -> _Leg:
+    fmp4 = FMP4 | ({"movflags": FMP4_FLAGS + WAIT_FOR_CONFIG} if waits else {})
+    options = FIFO | {"fifo_format": "mp4", "format_opts": _join(fmp4)}
     return _Leg(
         url=f"pipe:{legs.fmp4_fd}",
         muxer="fifo",
@@ -315,7 +326,9 @@ def _encoded_output(
 ) -> Any:
     """Encode once and hand the result to every leg (`tee`): an encoder per leg costs too much."""
     copies_audio = has_audio and _audio_options(tracks, profile)["c:a"] == "copy"
-    found = [_fmp4_leg(legs, {"bsf:a": ADTS_TO_MP4} if copies_audio else {})]
+    filters = {"bsf:a": ADTS_TO_MP4} if copies_audio else {}
+    waits = has_audio and _lacks_config(tracks, _audio_options(tracks, profile))
+    found = [_fmp4_leg(legs, filters, waits=waits)]
     if legs.hls_folder is not None:
         found.append(_hls_leg(legs, legs.hls_folder, {}))
     if legs.rtp_port is not None:

@@ -61,6 +61,7 @@ class AudioTrack:
     codec: str
     sample_rate: int
     channels: int
+    has_config: bool = True  # AAC in TS has its configuration in each frame (ADTS), none apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

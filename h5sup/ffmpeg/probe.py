@@ -94,6 +94,7 @@ def _audio_track(track: dict[str, Any]) -> AudioTrack:
         codec=track.get("codec_name", "unknown"),
         sample_rate=int(track["sample_rate"]),
         channels=int(track.get("channels", 1)),
+        has_config=bool(track.get("extradata_size")),
     )
 
 

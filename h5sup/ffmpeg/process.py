@@ -85,7 +85,7 @@ class TokenBucket:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Child:
-    """One running process. Whoever spawned it calls `stop()`, which also reaps it."""
+    """One running process. Whoever spawned it calls `stop()`, which reaps it, and `close()`."""
 
     process: asyncio.subprocess.Process
 
@@ -125,6 +125,12 @@ class Child:
             with suppress(ProcessLookupError):
                 self.process.kill()
         return ended or await self._ends_within(KILL_TIMEOUT_S)
+
+    def close(self) -> None:
+        """Let go of the pipes, read to their end or not; kills what `stop()` has not ended."""
+        # asyncio closes a pipe at its end only, which is never read after a job's early end, or
+        # never comes while a grandchild holds it; and gives no public way to close it.
+        self.process._transport.close()  # type: ignore[attr-defined]
 
     async def _ends_within(self, timeout_s: float) -> bool:
         """Wait for the end; usable in the `finally` of a cancelled task.
@@ -201,7 +207,10 @@ class Launcher:
                 sentence = f"no result within {timeout_s:g} s"
                 raise JobError(sentence, lines=lines, timed_out=True) from None
             finally:
-                await child.stop(grace_s=0)
+                try:
+                    await child.stop(grace_s=0)
+                finally:
+                    child.close()
 
     def sweep_orphans(self) -> int:
         """Kill children of an earlier run of this installation; blocks, so call it in a thread."""
@@ -239,7 +248,7 @@ async def _converse(child: Child, data: bytes, max_bytes: int, lines: list[str])
             tasks.create_task(_write(child, data))
             tasks.create_task(child.read_lines(keep))
             output = tasks.create_task(_read(child, max_bytes))
-    except* JobError as group:
+    except ExceptionGroup as group:  # of one: the first error cancels the other tasks
         raise group.exceptions[0] from None
     exit_code = await child.wait()
     if exit_code != 0:

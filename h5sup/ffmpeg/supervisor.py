@@ -197,6 +197,7 @@ class Supervisor:
                 self._logger.error("%s: process %d can't be killed", self.name, child.pid)
             await asyncio.wait({reading}, timeout=STDERR_TIMEOUT_S)
         finally:
+            child.close()
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
 

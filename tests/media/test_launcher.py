@@ -119,15 +119,16 @@ async def test_child_knows_no_more_than_it_must(
     os.set_inheritable(kept, True)
     os.set_inheritable(passed, True)
     code = (
-        "import os\nfor fd in (%d, %d):\n  try: os.fstat(fd); print('open')\n"
-        "  except OSError: print('closed')\n"
-        "print('CAMERA_PASSWORD' in os.environ, os.environ['H5SUP_MARK'], os.getsid(0) == "
-        "os.getpid())" % (kept, passed)
+        f"import os\nfor fd in ({kept}, {passed}):\n"
+        "  try: os.fstat(fd); print('open')\n  except OSError: print('closed')\n"
+        "marks = os.environ['H5SUP_MARK'], os.getsid(0) == os.getpid()\n"
+        "print('CAMERA_PASSWORD' in os.environ, *marks)"
     )
     child = await launcher.spawn(python(code), pass_fds=(passed,), stdout=asyncio.subprocess.PIPE)
     assert child.process.stdout is not None
     output = await child.process.stdout.read()
     await child.stop()
+    child.close()
     os.close(kept)
     os.close(passed)
     mark = launcher._mark
@@ -192,4 +193,5 @@ async def test_sweep_leaves_our_own_children(launcher: Launcher) -> None:
         assert child.exit_code is None
     finally:
         await child.stop()
+        child.close()
     assert child.exit_code == -signal.SIGTERM
