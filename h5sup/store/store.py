@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -40,14 +40,13 @@ class Store:
         """Return the sources added by API, as they were saved and in that order."""
         return await self._run(lambda: [dict(row) for row in self._table("sources").all()])
 
-    async def save_source(self, raw: dict[str, Any]) -> None:
+    async def save_source(self, raw: Mapping[str, Any]) -> None:
         """Keep a source, in place of one with the same token."""
-        token = raw["token"]
-        await self._run(lambda: self._table("sources").upsert(raw, where("token") == token))
+        await self._run(lambda: self._save_source(raw))
 
     async def delete_source(self, token: str) -> None:
         """Forget a source; an unknown one is ignored."""
-        await self._run(lambda: self._table("sources").remove(where("token") == token))
+        await self._run(lambda: self._delete_source(token))
 
     async def host_id(self) -> str:
         """Return this installation's id: random, made at the first start, then always the same."""
@@ -56,6 +55,24 @@ class Store:
     def _open(self) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._database = TinyDB(self._path, storage=AtomicStorage)
+
+    def _save_source(self, raw: Mapping[str, Any]) -> None:
+        """Update or insert: TinyDB's upsert writes twice and keeps keys that are gone."""
+
+        def put(row: MutableMapping[Any, Any]) -> None:
+            row.clear()
+            row.update(raw)
+
+        table, is_it = self._table("sources"), where("token") == raw["token"]
+        if table.contains(is_it):
+            table.update(put, is_it)
+        else:
+            table.insert(raw)
+
+    def _delete_source(self, token: str) -> None:
+        table, is_it = self._table("sources"), where("token") == token
+        if table.contains(is_it):  # or nothing would be written for nothing
+            table.remove(is_it)
 
     def _host_id(self) -> str:
         table = self._table("installation")
