@@ -14,6 +14,7 @@ import pytest
 from tests.fakes.broken_rtsp import BrokenRtsp, Fault
 from tests.fakes.clips import CLIPS, Clips, decode_frame_indexes
 from tests.fakes.http_ts import HttpTs
+from tests.fakes.rtmp_server import RtmpServer
 from tests.fakes.rtsp_camera import RtspCamera
 
 pytestmark = pytest.mark.media
@@ -175,3 +176,17 @@ async def test_http_ts_goes_on_past_the_end_of_its_clip(clips: Clips, ffmpeg: st
     times = [int(line.split(b",")[1]) for line in lines if line.startswith(b"0,")]
     assert len(times) > 50
     assert times == sorted(set(times))
+
+
+async def test_rtmp_serves_one_player_after_the_other(clips: Clips, ffmpeg: str) -> None:
+    output = ["-map", "0:v", "-c", "copy", "-t", "0.5", "-f", "framecrc", "-"]
+    async with RtmpServer(clips["h264_flv"], ffmpeg) as server:
+        for _ in range(2):
+            await server.wait_listening()
+            async with (
+                running(ffmpeg, "-i", server.url(), *output) as client,
+                asyncio.timeout(10),
+            ):
+                assert client.stdout is not None
+                lines = (await client.stdout.read()).splitlines()
+            assert sum(line.startswith(b"0,") for line in lines) > 5
