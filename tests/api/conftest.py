@@ -22,6 +22,7 @@ from h5sup.auth.login import Logins
 from h5sup.auth.passwords import Passwords
 from h5sup.auth.sessions import Sessions
 from h5sup.auth.users import Users
+from h5sup.base.errors import UnavailableError
 from h5sup.config.model import AuthConfig, UserConfig
 from h5sup.web.site import Site
 from tests.api.fakes import LOADING, FakeConnections, FakePictures, FakeSources, source
@@ -136,6 +137,8 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
             answer = web.WebSocketResponse()
             await answer.prepare(request)
             await answer.send_str(f"hello {request.query.get('token')}")
+            if request.query.get("token") == "breaks":
+                raise UnavailableError("it broke while it was being watched")
             await answer.close()
             return answer
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from aiohttp import WSMsgType
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -112,6 +113,27 @@ async def test_hostile_headers_are_harmless(backend: Backend) -> None:
     ):
         assert (await backend.get("/api/v1/GetSrc", **{name: value})).status == 401
         await backend.call("/api/v1/Login?user=vera&password=just+look", **{name: value})
+
+
+async def test_output_that_breaks_under_way_ends_its_connection_and_no_other(
+    backend: Backend,
+) -> None:
+    session = backend.sign_in()
+
+    async with backend.connect(f"/h5swsapi?token=breaks&session={session}") as socket:
+        assert await socket.receive_str() == "hello breaks"
+        async with asyncio.timeout(5):
+            message = await socket.receive()
+    assert message.type in (WSMsgType.CLOSED, WSMsgType.CLOSE, WSMsgType.ERROR)
+    assert (await backend.get("/healthz")).status == 200
+
+
+@pytest.mark.parametrize("path", ["/h5swsapi?token=front", "/hls/v1/front/hls.m3u8"])
+async def test_outputs_are_only_read(backend: Backend, path: str) -> None:
+    response = await backend.request("POST", path, Authorization=f"token {backend.sign_in()}")
+
+    assert (response.status, response.headers["Allow"]) == (405, "GET, HEAD")
+    assert backend.seen == []
 
 
 async def test_healthz_is_for_everybody(backend: Backend) -> None:
