@@ -52,7 +52,7 @@ const H5S_SILENCE_S = 10; // the server promises its first message within 9 s
 const H5S_HIDDEN_MS = 60_000;
 const H5S_PAUSED_S = 15; // a paused player would fill its buffer
 const H5S_HEALTHY_S = 5; // pictures for so long clear the back-off
-const H5S_START_S = 0.5;
+const H5S_START_S = 0.8;
 const H5S_SETTLE_S = 1; // running dry right after a jump tells nothing
 const H5S_HEVC_TYPE = 'video/mp4; codecs="hvc1.1.6.L93.B0"';
 
@@ -168,8 +168,9 @@ class H5sMeter {
  */
 class H5sEdge {
   static #JUMP_S = 3; // further behind than this is not worth catching up with
-  static #MAX_TARGET_S = 1.2;
-  static #CALM_S = 8; // how long after an underrun the distance is kept
+  static #MOST_EXTRA_S = 0.5; // on top of what the arrivals ask for
+  static #OUTAGE_S = 0.7;
+  static #CALM_S = 8; // how long after running dry the distance is kept
   static #SETTLE_S = 3; // after a start or jump the edge is approached faster
 
   #base;
@@ -200,15 +201,22 @@ class H5sEdge {
   grew(now) {
     const gap = now - this.#grewAt;
     this.#grewAt = now;
-    if (gap < 2) this.#gap += (gap - this.#gap) * (gap > this.#gap ? 0.25 : 0.01);
+    if (!(gap < 2)) return;
+    const weight = gap <= this.#gap ? 0.01 : gap < H5sEdge.#OUTAGE_S ? 0.25 : 0.05;
+    this.#gap += (gap - this.#gap) * weight;
   }
 
-  /** The player ran dry: keep more distance for a while. @param {number} now */
-  underrun(now) {
-    if (now - this.#underrunAt < 0.5) return;
+  /**
+   * The player had run dry and plays again: keep more distance for a while, unless it was an outage
+   * that no distance would have bridged.
+   * @param {number} now
+   * @param {number} dryS how long the picture stood
+   */
+  underrun(now, dryS) {
+    if (dryS > H5sEdge.#OUTAGE_S || now - this.#underrunAt < 1) return;
     this.#underrunAt = now;
-    const most = Math.max(H5sEdge.#MAX_TARGET_S, this.#floor());
-    this.#target = Math.min(most, this.#target * 1.25 + 0.05);
+    const most = this.#floor() + H5sEdge.#MOST_EXTRA_S;
+    this.#target = Math.min(most, this.#target + h5sClamp(dryS, 0.03, 0.15));
   }
 
   /** Playing starts, or goes on after a jump. @param {number} now @param {number} lag */
@@ -249,9 +257,11 @@ class H5sEdge {
   /** @param {number} now */
   #rate(now) {
     const excess = this.#smoothLag - this.#target;
+    // a player at the very edge stumbles at each late frame: fall back a little
+    if (excess < -0.06) return Math.round(Math.max(0.5, 1 + excess * 2) * 100) / 100;
     if (excess < 0.03) return 1;
     const isNew = now < this.#settledAt;
-    const most = excess > 1 || isNew ? 1.5 : 1.1;
+    const most = excess > 1 || isNew ? 1.5 : excess > 0.5 ? 1.25 : 1.1;
     return Math.round(Math.min(most, 1 + (isNew ? excess : excess / 2)) * 100) / 100;
   }
 }
@@ -764,6 +774,7 @@ class H5sPlayerWS {
   #isJoined = false;
   #jumpedAt = 0;
   #readyAt = Number.NaN;
+  #dryAt = Number.NaN;
   #playingSince = Number.NaN;
   #pausedSince = Number.NaN;
   #reconnects = 0;
@@ -806,6 +817,7 @@ class H5sPlayerWS {
     this.#listening = new AbortController();
     const { signal } = this.#listening;
     this.video.addEventListener("waiting", () => this.#ranDry(), { signal });
+    this.video.addEventListener("playing", () => this.#flows(), { signal });
     this.video.addEventListener("play", () => this.#resumed(), { signal });
     this.video.addEventListener("error", () => this.#elementFailed(), { signal });
     this.#presence.watch(signal);
@@ -919,7 +931,7 @@ class H5sPlayerWS {
 
   #appended() {
     const edge = this.#buffer?.edge;
-    if (!edge || edge.end <= this.#end) return;
+    if (!this.#mime || !edge || edge.end <= this.#end) return;
     this.#end = edge.end;
     this.#edge.grew(h5sNow());
     if (!this.#isJoined) this.#join(edge.end - edge.start);
@@ -969,7 +981,7 @@ class H5sPlayerWS {
     const now = h5sNow();
     if (now - this.#toldAt >= H5S_KEEPALIVE_MS / 1000) this.#keepAlive(now);
     if (now - this.#heardAt > H5S_SILENCE_S) return this.#lost("no media for 10 s");
-    if (!this.#buffer) return;
+    if (!this.#mime || !this.#buffer) return; // what is buffered came over a socket that is gone
     if (!this.#isJoined) return this.#awaitStart();
     this.#count(now);
     if (this.video.paused) return this.#paused(now);
@@ -1023,7 +1035,7 @@ class H5sPlayerWS {
   /** Media arrives, the picture stands: a seek sets the decoder going. */
   #unfreeze() {
     this.#stalls += 1;
-    this.#edge.underrun(h5sNow());
+    this.#edge.underrun(h5sNow(), 0.1);
     this.#jump();
   }
 
@@ -1034,14 +1046,23 @@ class H5sPlayerWS {
   }
 
   #ranDry() {
-    const isSettled = h5sNow() - this.#jumpedAt > H5S_SETTLE_S;
-    if (this.#isJoined && !this.video.seeking && isSettled) this.#edge.underrun(h5sNow());
+    const now = h5sNow();
+    const isSettled = now - this.#jumpedAt > H5S_SETTLE_S;
+    if (this.#isJoined && !this.video.seeking && isSettled) this.#dryAt = now;
+  }
+
+  #flows() {
+    const now = h5sNow();
+    if (!Number.isNaN(this.#dryAt)) this.#edge.underrun(now, now - this.#dryAt);
+    this.#dryAt = Number.NaN;
   }
 
   /** The element started, perhaps by a person after a pause. */
   #resumed() {
-    if (this.state === "suspended") this.#open();
-    else if (!Number.isNaN(this.#pausedSince)) this.#jump();
+    if (this.state === "suspended") {
+      this.#jump(); // the old picture stands until the new one comes
+      this.#open();
+    } else if (!Number.isNaN(this.#pausedSince)) this.#jump();
   }
 
   /** The page is visible again. */
@@ -1081,7 +1102,7 @@ class H5sPlayerWS {
     this.#live = null;
     this.#mime = "";
     this.#isJoined = false;
-    this.#playingSince = this.#pausedSince = this.#readyAt = Number.NaN;
+    this.#playingSince = this.#pausedSince = this.#readyAt = this.#dryAt = Number.NaN;
     if (!socket) return;
     socket.onmessage = socket.onclose = null;
     socket.close();

@@ -70,7 +70,8 @@ describe("live edge", () => {
     assert.deepEqual({ ...settle(make("H5sEdge"), 0.2) }, { rate: 1, jump: false });
   });
   test("catches up gently, and fast when more than a second behind", () => {
-    assert.equal(settle(make("H5sEdge"), 0.8).rate, 1.1);
+    assert.equal(settle(make("H5sEdge"), 0.6).rate, 1.1);
+    assert.equal(settle(make("H5sEdge"), 1.1).rate, 1.25);
     const fast = settle(make("H5sEdge"), 2).rate;
     assert.ok(fast > 1.1 && fast <= 1.5, `rate ${fast}`);
   });
@@ -80,7 +81,7 @@ describe("live edge", () => {
   test("keeps more distance after running dry, and less again later", () => {
     const edge = make("H5sEdge");
     settle(edge, 0.2);
-    edge.underrun(13);
+    edge.underrun(13, 0.1);
     const raised = edge.target;
     assert.ok(raised >= 0.25 && raised <= 0.35, `target ${raised}`);
     settle(edge, 0.3, 13, 5);
@@ -88,10 +89,19 @@ describe("live edge", () => {
     settle(edge, 0.3, 20, 90);
     assert.ok(edge.target < 0.22, `target ${edge.target}`);
   });
+  test("does not keep more distance for an outage that none would have bridged", () => {
+    const edge = make("H5sEdge");
+    edge.underrun(1, 3);
+    assert.equal(edge.target, 0.2);
+  });
+  test("falls back when it stands too near the edge", () => {
+    const { rate } = settle(make("H5sEdge"), 0.03);
+    assert.ok(rate >= 0.5 && rate < 0.9, `rate ${rate}`);
+  });
   test("never asks for more than about a second, however often it runs dry", () => {
     const edge = make("H5sEdge");
-    for (let i = 0; i < 100; i += 1) edge.underrun(i);
-    assert.ok(edge.target <= 1.2);
+    for (let i = 0; i < 100; i += 1) edge.underrun(i, 0.5);
+    assert.ok(edge.target <= 0.75);
   });
   test("keeps a picture's distance from a slow source", () => {
     const edge = make("H5sEdge");
@@ -235,7 +245,7 @@ describe("WebSocket player", () => {
   });
   test("starts with a source of few pictures, too", () => {
     playing(0.02);
-    page.clock.pass(700);
+    page.clock.pass(1000);
     assert.equal(page.video.paused, false);
   });
   test("starts at the edge when the server sends seconds at once", () => {
@@ -253,6 +263,17 @@ describe("WebSocket player", () => {
     }
     assert.equal(page.urls.size, 1);
     assert.ok(page.sockets.slice(0, -1).every((socket) => socket.isClosed));
+  });
+  test("does not take the old picture's media for the new connection's", () => {
+    const { player, buffer } = playing();
+    run(buffer, 2);
+    newest().say(fragment(false));
+    newest().drop("source lost");
+    const there = page.video.currentTime;
+    buffer.finish(9);
+    page.clock.pass(3000);
+    assert.equal(page.video.currentTime, there);
+    assert.equal(player.state, "connecting");
   });
   test("comes back after 10 s of silence", () => {
     playing();
