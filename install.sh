@@ -323,12 +323,15 @@ startup() { as_owner "$venv/bin/python" packaging/startup.py "$@"; }
 
 supervisorctl() { as_owner "$venv/bin/supervisorctl" -c packaging/supervisord.conf "$@"; }
 
+# In a container whose first process reaps no children, one that ended stays as a zombie.
+is_alive() { [[ -r /proc/$1/status ]] && ! grep -q '^State:[[:space:]]*Z' "/proc/$1/status"; }
+
 stop_supervisord() {
   local pid waited=0
   pid=$(supervisorctl pid 2>/dev/null) && [[ $pid =~ ^[0-9]+$ ]] || return 0
   say "stopping the h5sup that runs here"
   supervisorctl shutdown >>"$log" 2>&1 || true
-  while kill -0 "$pid" 2>/dev/null || [[ -d /proc/$pid ]]; do
+  while is_alive "$pid"; do
     ((waited < 80)) || fail "h5sup did not stop in 40 s: end process $pid, then run it again"
     sleep 0.5
     waited=$((waited + 1))
