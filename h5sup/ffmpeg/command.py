@@ -61,9 +61,7 @@ RTP_PAYLOAD_TYPE = 96
 RTP_PACKET_BYTES = 1200
 
 # A fragment per picture: cut at key frames, and else as soon as 30 ms are reached.
-# `frag_discont` keeps what lies between the first sound and the first picture: without it each
-# track starts at 0, and a camera joined in the middle of a GOP loses its lip sync for good.
-FMP4_FLAGS = "frag_keyframe+empty_moov+default_base_moof+frag_discont"
+FMP4_FLAGS = "frag_keyframe+empty_moov+default_base_moof"
 # AAC with ADTS headers shows its configuration with the first frame: the moov must wait for it.
 WAIT_FOR_CONFIG = "+delay_moov"
 FMP4 = {"movflags": FMP4_FLAGS, "frag_duration": "30000", "use_editlist": "0"}
