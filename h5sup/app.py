@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
+from msgspec import structs
 
 from h5sup import __version__
 from h5sup.api.dispatch import create_api
@@ -91,6 +92,7 @@ class Server:
         self._reloading: asyncio.Task[None] | None = None
         self._registry: Registry | None = None
         self._users: Users | None = None
+        self._sessions: Sessions | None = None
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT; raises ConfigError when it can't start."""
@@ -162,7 +164,7 @@ class Server:
         stack.callback(passwords.close)
         users = self._users = Users(passwords)
         await users.apply(config.auth.users)
-        sessions = Sessions(config.auth.session_timeout_s)
+        sessions = self._sessions = Sessions(config.auth.session_timeout_s)
         logins = Logins(users, passwords, sessions, Lockout(), enabled=config.auth.enabled)
         loading = self._places.www / "img" / "loading.jpg"
         return Services(
@@ -186,7 +188,8 @@ class Server:
             await site.start()
         except OSError as error:
             raise ConfigError(
-                "http", f"can't listen on {http.host} port {http.port}: {error.strerror}"
+                "http.port",
+                f"can't listen on {http.host} port {http.port}: {os.strerror(error.errno or 0)}",
             ) from error
         address = runner.addresses[0]
         port: int = address[1]
@@ -202,16 +205,29 @@ class Server:
             config = await asyncio.to_thread(load_config, self._config_path)
             assert self._registry is not None
             assert self._users is not None
+            assert self._sessions is not None
             await self._registry.apply(config.sources)
-            await self._users.apply(config.auth.users)
+            for name in await self._users.apply(config.auth.users):
+                self._sessions.close_user(name)
         except ConfigError as error:
             logger.error("config.json is not applied: %s", error)  # noqa: TRY400 (no bug)
             return
-        for name in ("http", "paths", "hls", "limits"):
-            if getattr(config, name) != getattr(self._config, name):
-                logger.warning("%s has changed in config.json: restart h5sup to apply it", name)
+        for name in needs_restart(self._config, config):
+            logger.warning("%s has changed in config.json: restart h5sup to apply it", name)
         self._config = config
         logger.info("config.json is applied")
+
+
+def needs_restart(old: Config, new: Config) -> list[str]:
+    """Return the sections whose changes a reload does not apply."""
+    changed = [
+        name
+        for name in ("http", "paths", "hls", "limits")
+        if getattr(old, name) != getattr(new, name)
+    ]
+    if structs.replace(old.auth, users=()) != structs.replace(new.auth, users=()):
+        changed.append("auth")
+    return changed
 
 
 def prepare_folders(places: Places) -> None:

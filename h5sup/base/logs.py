@@ -34,6 +34,12 @@ def source_logger(token: str) -> logging.Logger:
     return logging.getLogger(f"h5sup.source.{token}")
 
 
+def is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Return False for requests that are not HTTP: port scanners would fill the log."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or not kind.__module__.startswith("aiohttp.http")
+
+
 def set_up_logging(level: str, target: TextIO = sys.stderr) -> None:
     """Send every logger's lines to `target`, redacted."""
     handler = logging.StreamHandler(target)
@@ -41,5 +47,6 @@ def set_up_logging(level: str, target: TextIO = sys.stderr) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    logging.getLogger("aiohttp.server").addFilter(is_worth_a_line)
     # One line per request is noise on a gateway: players poll.
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)

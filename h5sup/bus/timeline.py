@@ -8,7 +8,7 @@ missing, frames left out where there are too many. What was lost is closed up at
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from h5sup.bus.fragment import Fragment, run_of
 from h5sup.formats.aac import AacConfig, parse_config
@@ -66,15 +66,18 @@ class Timeline:
         self._skew_since_s: float | None = None
         self._audio_is_fresh = True  # the first sound of a process is put where it belongs
         self._waiting_for_key = True
+        self._opening: list[bytes] | None = []  # fragments up to the second picture
+        self._first_picture: int | None = None  # the first ones' true durations, until they came
+        self._first_sound = self._aac.frame_samples if self._aac and init else None
         self._init = init
 
     def begin(self, init: InitSegment, *, keep_clock: bool) -> None:
         """Take the init segment of a new process."""
+        self._aac = parse_config(init.audio.audio_config) if init.audio else None
         self._restart(init)
         if keep_clock:
             return
         self.has_audio = False
-        self._aac = parse_config(init.audio.audio_config) if init.audio else None
         scale = init.video.timescale if init.video else 0
         self._video_next = scale * CLOCK_START_S
         self._picture = int(scale * NOMINAL_S)
@@ -82,7 +85,24 @@ class Timeline:
     def place(self, data: bytes, arrived: float) -> Iterator[Fragment]:
         """Yield the fragment as it stands on the channel, silence before it where it must."""
         assert self._init is not None
+        if self._opening is None:
+            yield from self._place(data, arrived)
+            return
+        self._opening.append(data)
+        pictures = pictures_in(self._opening, self._init)
+        if len(pictures) < 2:
+            return
+        opening, self._opening = self._opening, None
+        self._first_picture = pictures[1].duration
+        for one in opening:
+            yield from self._place(one, arrived)
+
+    def _place(self, data: bytes, arrived: float) -> Iterator[Fragment]:
+        assert self._init is not None
         parsed = parse_fragment(data, self._init)
+        corrected = self._with_true_starts(data, parsed)
+        if corrected is not data:
+            data, parsed = corrected, parse_fragment(corrected, self._init)
         is_key = parsed.video is not None and parsed.video.has_sync_sample
         if parsed.video is not None and self._joins_badly(parsed.video, is_key):
             return
@@ -102,6 +122,16 @@ class Timeline:
                 bytearray(silence), parse_fragment(silence, self._init), False, arrived
             )
         yield self._emit(bytearray(data), parsed, is_key, arrived)
+
+    def _with_true_starts(self, data: bytes, parsed: ParsedFragment) -> bytes:
+        """Correct the first run of each track of a process."""
+        if parsed.video is not None and self._first_picture is not None:
+            data = with_true_start(data, parsed.video, self._first_picture)
+            self._first_picture = None
+        if parsed.audio is not None and self._first_sound is not None:
+            data = with_true_start(data, parsed.audio, self._first_sound)
+            self._first_sound = None
+        return data
 
     def _joins_badly(self, run: TrackRun, is_key: bool) -> bool:
         """Notice pictures lost on the way here; True while only a key frame can go on."""
@@ -242,3 +272,25 @@ class Timeline:
         places = run.durations_at
         if places:
             U32.pack_into(data, places[index if len(places) > 1 else 0], duration)
+
+
+def pictures_in(fragments: Sequence[bytes], init: InitSegment) -> list[Sample]:
+    """Return all video samples of some fragments."""
+    runs = (parse_fragment(data, init).video for data in fragments)
+    return [sample for run in runs if run is not None for sample in run.samples]
+
+
+def with_true_start(data: bytes, run: TrackRun, usual: int) -> bytes:
+    """Return a process's first fragment of a track with its run starting where it does.
+
+    ffmpeg lets each track start at 0 and its first sample last up to where the second begins: a
+    camera joined 3 s before its next key frame has a first picture of 3.04 s. Left so, sound and
+    picture would be 3 s apart.
+    """
+    excess = run.samples[0].duration - usual
+    if excess <= 0 or not run.durations_at:
+        return data
+    corrected = bytearray(data)
+    U64.pack_into(corrected, run.tfdt_at, run.dts + excess)
+    U32.pack_into(corrected, run.durations_at[0], usual)
+    return bytes(corrected)

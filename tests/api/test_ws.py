@@ -120,6 +120,14 @@ class Player:
         return (run.dts + run.duration) / VIDEO_SCALE
 
 
+def transport_of(player: Player) -> asyncio.ReadTransport:
+    """Return the client's own side of its socket, to let it stop reading."""
+    connection = player.socket._conn
+    assert connection is not None
+    assert isinstance(connection.transport, asyncio.ReadTransport)
+    return connection.transport
+
+
 @asynccontextmanager
 async def rig(
     *, viewers: int = 10, viewer_bytes: int = 4_000_000, start: bool = True
@@ -255,7 +263,7 @@ async def test_a_source_without_a_picture_closes_the_socket_with_the_reason(
         player = await made.join()
         message = await player.socket.receive(timeout=5)
         assert message.type is WSMsgType.CLOSE
-        assert "refuses the password" in message.extra
+        assert "refuses the password" in str(message.extra)
 
 
 async def test_one_viewer_too_many_is_refused() -> None:
@@ -342,11 +350,10 @@ async def test_a_slow_viewer_resumes_at_a_key_fragment_with_its_times_closed_up(
         await quick.start()
         await slow.take(1)
         await quick.take(1)
-        transport = slow.socket._conn  # the client's own side: it stops reading
-        assert transport is not None
-        tcp = transport.transport.get_extra_info("socket")
+        transport = transport_of(slow)
+        tcp = transport.get_extra_info("socket")
         tcp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        transport.transport.pause_reading()
+        transport.pause_reading()
         big = [
             made.camera.fragment(key=not n % 50, picture_bytes=40_000, sounds=[1024] * 2)
             for n in range(300)
@@ -356,7 +363,7 @@ async def test_a_slow_viewer_resumes_at_a_key_fragment_with_its_times_closed_up(
             await quick.take(1)
         fan = next(iter(made.output._fanouts.values()))
         assert fan.dropped_fragments > 100
-        transport.transport.resume_reading()
+        transport.resume_reading()
         last = made.camera.video_dts
         reading = asyncio.create_task(slow.take(50))
         async with asyncio.timeout(20):
@@ -378,9 +385,7 @@ async def test_a_viewer_that_never_reads_is_cut_off(monkeypatch: pytest.MonkeyPa
         made.play(made.camera.gop())
         player = await made.join()
         await player.start()
-        connection = player.socket._conn
-        assert connection is not None
-        connection.transport.pause_reading()
+        transport_of(player).pause_reading()
         async with asyncio.timeout(20):
             while made.output.connections:
                 made.play([made.camera.fragment(picture_bytes=50_000)])

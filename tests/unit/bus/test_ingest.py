@@ -57,7 +57,7 @@ class Rig:
 def test_sound_is_announced_once_it_has_come() -> None:
     rig = Rig(Camera())
     rig.play([rig.camera.fragment(key=True)])
-    assert rig.channel.init is None
+    assert not rig.channel.is_ready
     rig.play([rig.camera.fragment(sounds=[1024])])
     assert rig.channel.init is not None
     assert rig.channel.init.mime == 'video/mp4; codecs="avc1.4D002A, mp4a.40.2"'

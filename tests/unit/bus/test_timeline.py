@@ -63,10 +63,24 @@ def test_nothing_is_placed_before_a_key_fragment() -> None:
     assert len(place(timeline, [camera.fragment(key=True)])) == 1
 
 
+def test_the_true_start_is_found_behind_a_first_sample_that_lasts_too_long() -> None:
+    camera = Camera()
+    timeline = begin(camera)
+    early = [camera.fragment(pictures=(), sounds=[AAC_FRAME] * 2) for _ in range(70)]
+    # what ffmpeg makes of a key frame that comes 3 s after the first sound
+    late = camera.fragment(key=True, pictures=[3 * VIDEO_SCALE + PICTURE], sounds=[AAC_FRAME] * 2)
+    fragments = place(timeline, [*early, late, *camera.gop()])
+    assert_gapless(fragments)
+    assert abs(skew_s(fragments)) < SKEW_S
+    assert fragments[0].video is not None
+    assert fragments[0].video.duration == PICTURE
+
+
 def test_two_sounds_with_one_time_are_set_right() -> None:
     camera = Camera()
     timeline = begin(camera)
-    fragments = place(timeline, [camera.fragment(key=True, sounds=[0, 2048, 1023, 1025])])
+    uneven = camera.fragment(key=True, sounds=[0, 2048, 1023, 1025])
+    fragments = place(timeline, [uneven, camera.fragment()])
     parsed = parse_fragment(fragments[0].data, camera.init)
     assert parsed.audio is not None
     assert [sample.duration for sample in parsed.audio.samples] == [AAC_FRAME] * 4
@@ -160,7 +174,8 @@ def test_a_new_process_goes_on_where_the_old_one_left() -> None:
 def test_sound_may_begin_before_the_first_picture() -> None:
     camera = Camera(video_dts=VIDEO_SCALE, audio_dts=AUDIO_SCALE // 2)
     timeline = begin(camera)
-    fragments = place(timeline, [camera.fragment(key=True, sounds=[AAC_FRAME] * 24)])
+    early = camera.fragment(key=True, sounds=[AAC_FRAME] * 24)
+    fragments = place(timeline, [early, camera.fragment()])
     audio, video = fragments[0].audio, fragments[0].video
     assert audio is not None
     assert video is not None
