@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import logging
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -70,12 +71,14 @@ def find_places(paths: PathsConfig, home: Path) -> Places:
     data = (home / paths.data).resolve()
     mark = hashlib.sha256(os.fsencode(data)).hexdigest()[:12]
     parent = SHARED_MEMORY if SHARED_MEMORY.is_dir() else data
+    if paths.ram:
+        parent = (home / paths.ram).resolve()
     return Places(
         data=data,
         profiles=(home / paths.profiles).resolve(),
         www=(home / paths.www).resolve(),
         media_root=(home / paths.media_root).resolve(),
-        ram=(home / paths.ram).resolve() if paths.ram else parent / f"h5sup-{mark}",
+        ram=parent / f"h5sup-{mark}",  # ours alone: it is emptied at every start
         mark=mark,
     )
 
@@ -133,7 +136,7 @@ class Server:
         hls = HlsOutput(registry, config.hls, viewers=limits.viewers)
 
         app = web.Application()
-        site = Site(places.www)
+        site = Site(places.www, ailment=self._ailment)
         await site.load()
         services = await self._build_services(stack, registry, pictures, ws, store)
         create_api(
@@ -194,6 +197,10 @@ class Server:
         address = runner.addresses[0]
         port: int = address[1]
         return port
+
+    def _ailment(self) -> str:
+        """Return why this server can't serve, for /healthz."""
+        return "the server stops" if self._stopping.is_set() else ""
 
     def _reload_soon(self) -> None:
         if self._reloading is None or self._reloading.done():
@@ -265,11 +272,19 @@ def main(argv: Sequence[str], home: Path) -> int:
         if options.check:
             sys.stdout.write(f"{config_path.name} is fine: {len(config.sources)} sources\n")
             return 0
+        raise_descriptor_limit()
         asyncio.run(Server(config_path, config, profiles).run())
     except ConfigError as error:
         sys.stderr.write(f"h5sup: {error}\n")
         return 1
     return 0
+
+
+def raise_descriptor_limit() -> None:
+    """Allow as many sockets and pipes as the system lets us: 1024 is a thousand viewers short."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def check_profiles(config: Config, profiles: dict[str, Profile]) -> None:
