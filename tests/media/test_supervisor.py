@@ -373,6 +373,13 @@ async def test_only_lasting_health_clears_the_backoff(launcher: Launcher) -> Non
         assert steady.failures == 1
 
 
+async def test_healthy_run_is_renewed_without_counting_as_failure(launcher: Launcher) -> None:
+    async with supervise(launcher, lambda: Run(TICKS), renew_after_s=0.5) as bench:
+        await bench.until(lambda: len(bench.runs) == 3)
+    assert State.BACKOFF not in {state for state, _, _ in bench.states}
+    assert not bench.supervisor.restarts
+
+
 async def _at_open(bench: Bench) -> None:
     await bench.until(lambda: bench.runs)
 

@@ -23,7 +23,13 @@ VIDEO = {
     "avg_frame_rate": "30000/1001",
     "disposition": {"attached_pic": 0},
 }
-AUDIO = {"codec_name": "aac", "codec_type": "audio", "sample_rate": "48000", "channels": 2}
+AUDIO = {
+    "codec_name": "aac",
+    "codec_type": "audio",
+    "sample_rate": "48000",
+    "channels": 2,
+    "extradata_size": 5,
+}
 COVER = {"codec_name": "mjpeg", "codec_type": "video", "disposition": {"attached_pic": 1}}
 
 
@@ -43,6 +49,13 @@ def test_tracks_are_read() -> None:
     )
     assert tracks.audio == AudioTrack(codec="aac", sample_rate=48000, channels=2)
     assert not tracks.is_annex_b
+
+
+def test_sound_that_brings_its_configuration_along_is_known() -> None:
+    without = {key: value for key, value in AUDIO.items() if key != "extradata_size"}
+    audio = parse_answer(answer(VIDEO, without)).audio
+    assert audio is not None
+    assert not audio.has_config
 
 
 def test_unknown_rate_falls_back_and_then_is_zero() -> None:
