@@ -7,7 +7,7 @@ import { makeHeader } from "./header.js";
 import { openLarge } from "./large.js";
 
 const POLL_MS = 4000;
-const SIZES = ["one", "one", "two", "few", "few"]; // by how many there are, for the style sheet
+const SIZES = ["one", "two", "few", "few", "six", "six", "nine", "nine", "nine"]; // for the styles
 const CROWD = 4; // more tiles than this play the sub input
 
 /**
@@ -50,7 +50,7 @@ export function mountWall(root, { first, onSignIn, onLanguage }) {
     const online = items.filter((item) => item.bOnline).length;
     count.textContent = items.length ? t("online", { online, all: items.length }) : "";
     wall.classList.toggle("is-empty", items.length === 0);
-    wall.dataset["size"] = SIZES[items.length] ?? "many";
+    wall.dataset["size"] = SIZES[items.length - 1] ?? "many";
     const enlarged = items.find((item) => item.strToken === large?.token);
     if (enlarged) large?.update(enlarged);
   };
