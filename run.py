@@ -10,7 +10,7 @@ VENV_PYTHON = HERE / ".venv" / "bin" / "python"
 
 if __name__ == "__main__":
     if Path(sys.prefix) != HERE / ".venv" and VENV_PYTHON.exists():
-        os.execv(VENV_PYTHON, [str(VENV_PYTHON), *sys.argv])
+        os.execv(VENV_PYTHON, [str(VENV_PYTHON), *sys.argv])  # noqa: S606 (no shell is wanted)
     try:
         from h5sup.app import main
     except ImportError as error:

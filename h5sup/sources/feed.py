@@ -47,6 +47,7 @@ class Feed:
         always: bool,
         stall_timeout_s: float,
         secrets: Iterable[str] = (),
+        renew_after_s: float | None = None,
     ) -> None:
         self.channel = channel
         self.ingest = Ingest(channel)
@@ -69,6 +70,7 @@ class Feed:
             on_state=self._on_state,
             logger=source_logger(channel.token),
             secrets=secrets,
+            renew_after_s=renew_after_s,
         )
 
     @property

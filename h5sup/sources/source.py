@@ -15,6 +15,7 @@ from h5sup.sources.feed import Feed, Workshop, build_channel
 from h5sup.sources.locate import locate_file, locate_network
 
 FALLBACK_PROFILE = "h264_software"
+DERIVED_RENEW_S = 4 * 3600.0  # ffmpeg's index of an endless feed grows by 0.6 GB a day
 DERIVED_STALL_S = 20.0  # its parent's watchdog comes first and knows the reason
 
 
@@ -88,6 +89,7 @@ class Source:
                 self._workshop,
                 always=False,
                 stall_timeout_s=DERIVED_STALL_S,
+                renew_after_s=DERIVED_RENEW_S,
             )
         return self._derived[key]
 

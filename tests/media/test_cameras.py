@@ -233,7 +233,7 @@ async def test_digest_login(clips: Clips, station: StationMaker) -> None:
         (Fault.UNAUTHORIZED, "password"),
         (Fault.GARBAGE, "no media"),
         (Fault.SILENT, "answer"),
-        (Fault.CLOSES, "clos"),
+        (Fault.CLOSES, "no media"),
     ],
 )
 async def test_a_broken_camera_is_named(fault: Fault, words: str, station: StationMaker) -> None:
