@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
 from types import TracebackType
 from typing import Any, Self
 
@@ -35,14 +36,14 @@ class Client:
         answer = await self.call("Login", user=self._user, password=self._password)
         self.session = answer["strSession"]
 
-    async def call(self, name: str, **parameters: str) -> dict[str, Any]:
+    async def call(self, name: str, /, **parameters: str) -> dict[str, Any]:
         """Return the answer of a call of the API."""
         status, body = await self.get(f"/api/v1/{name}", **parameters)
         assert status == 200, body
         answer: dict[str, Any] = json.loads(body)
         return answer
 
-    async def get(self, path: str, **parameters: str) -> tuple[int, bytes]:
+    async def get(self, path: str, /, **parameters: str) -> tuple[int, bytes]:
         """Return status and body of any address."""
         query = parameters | ({"session": self.session} if self.session else {})
         async with self._http.get(self._server.base + path, params=query) as response:
@@ -76,7 +77,7 @@ class Client:
             await self.until_state(token, "RUNNING")
 
     @asynccontextmanager
-    async def watch(self, token: str, **parameters: str) -> AsyncIterator[Viewer]:
+    async def watch(self, token: str, /, **parameters: str) -> AsyncIterator[Viewer]:
         """Watch a source over WebSocket until the block ends."""
         query = {"token": token, "session": self.session} | parameters
         async with self._http.ws_connect(
@@ -174,8 +175,4 @@ class Viewer:
 
 def find_skips(indexes: list[int], frames: int) -> list[tuple[int, int]]:
     """Return where the numbers of consecutive pictures don't follow each other."""
-    return [
-        (one, two)
-        for one, two in zip(indexes, indexes[1:], strict=False)
-        if two != (one + 1) % frames
-    ]
+    return [(one, two) for one, two in pairwise(indexes) if two != (one + 1) % frames]

@@ -1,0 +1,1 @@
+"""What h5sup costs: run by `make bench`, never as a test."""
