@@ -204,6 +204,8 @@ async def test_ffmpeg_plays_v2(clips: Clips, ffmpeg: str, ffprobe: str, name: st
         indexes = await play(ffmpeg, url, duration_s=4)
         tracks = await find_tracks(ffprobe, url)
     assert len(indexes) >= 75
+    if CLIPS[name].b_frames:  # cut off in the middle, the last picture lacks those before it
+        indexes = indexes[: -CLIPS[name].b_frames - 1]
     assert_consecutive(indexes, CLIPS[name].frames)
     assert tracks == {"video": "h264"} | ({"audio": "aac"} if CLIPS[name].audio else {})
 
