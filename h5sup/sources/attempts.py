@@ -54,6 +54,7 @@ class FeedAttempt:
         """Release everything; also after a failed open()."""
         self.started()
         if self._reader is not None:
+            self._feed.attach(None)
             self._reader.close()
             self._feed.ingest.close(asyncio.get_running_loop().time())
         if self._receiver is not None:
@@ -72,6 +73,7 @@ class FeedAttempt:
         self._child_ends.append(write_fd)
         feed.ingest.open()
         self._reader = PipeReader(read_fd, self._on_chunk)
+        feed.attach(self._reader)
         if rtp is not None and feed.channel.ring is not None:
             self._receiver = RtpReceiver(feed.channel.ring, rtp)
             self._receiver.open()

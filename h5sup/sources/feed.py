@@ -18,6 +18,7 @@ from h5sup.ffmpeg.media import Tracks
 from h5sup.ffmpeg.process import Launcher
 from h5sup.ffmpeg.supervisor import Attempt, State, Supervisor
 from h5sup.ffmpeg.tools import Tools
+from h5sup.sources.pipes import PipeReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Feed:
         self._run: asyncio.Task[None] | None = None
         self._linger: asyncio.TimerHandle | None = None
         self._expiry: asyncio.TimerHandle | None = None
+        self._reader: PipeReader | None = None
         self._supervisor = Supervisor(
             f"{channel.token}/{channel.input_name}/{channel.profile}",
             lambda: make_attempt(self),
@@ -93,16 +95,26 @@ class Feed:
             self._run = asyncio.create_task(self._supervisor.run(), name=name)
 
     def hold(self) -> None:
-        """Run at least until the matching release()."""
+        """Run at least until the matching release(); what has come so far is published now."""
         self.holders += 1
         self.start()
+        if self.holders == 1 and self._reader is not None:
+            self._reader.set_watched(True)
 
     def release(self) -> None:
         """Stop a while after the last holder left, unless it always runs."""
         self.holders -= 1
+        if self.holders == 0 and self._reader is not None:
+            self._reader.set_watched(False)
         if self.holders == 0 and not self.always:
             loop = asyncio.get_running_loop()
             self._linger = loop.call_later(self._limits.linger_s, self._stop_idle)
+
+    def attach(self, reader: PipeReader | None) -> None:
+        """Take the pipe of the present run, to have it read as it suits those who watch."""
+        self._reader = reader
+        if reader is not None:
+            reader.set_watched(self.holders > 0)
 
     async def aclose(self, reason: str) -> None:
         """Stop now; every viewer is dismissed with the reason."""

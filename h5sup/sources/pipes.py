@@ -1,4 +1,8 @@
-"""Both ends of the pipes between h5sup and an ffmpeg: read as it comes, write without waiting."""
+"""Both ends of the pipes between h5sup and an ffmpeg: read as it comes, write without waiting.
+
+A turn of the event loop costs several times what a fragment does. So while nobody watches, media
+gathers in the pipe and is taken a quarter of a second's worth at once, as `idle.py` says.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,8 @@ import os
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+
+from h5sup.sources.idle import IDLE_S, next_tick
 
 READ_BYTES = 128 * 1024
 PIPE_BYTES = 1024 * 1024  # a 4K key frame must not stop ffmpeg; the usual cap for users
@@ -28,25 +34,62 @@ class PipeReader:
         self._fd = fd
         self._on_chunk = on_chunk
         self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._may_rest = fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ) >= PIPE_BYTES
         os.set_blocking(fd, False)
         self._loop.add_reader(fd, self._read)
+
+    def set_watched(self, is_watched: bool) -> None:
+        """Read as it comes while somebody watches, else now and then; takes what is there."""
+        self._cancel_timer()
+        self._drain()
+        if self._fd < 0:
+            return
+        if is_watched or not self._may_rest:
+            self._loop.add_reader(self._fd, self._read)
+        else:
+            self._loop.remove_reader(self._fd)
+            self._rest()
 
     def close(self) -> None:
         """Stop reading; a child that still writes gets EPIPE and ends. Safe to call twice."""
         if self._fd >= 0:
+            self._cancel_timer()
             self._loop.remove_reader(self._fd)
             os.close(self._fd)
             self._fd = -1
 
-    def _read(self) -> None:
+    def _rest(self) -> None:
+        self._timer = self._loop.call_at(next_tick(self._loop.time(), IDLE_S), self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        self._drain()
+        if self._fd >= 0:
+            self._rest()
+
+    def _drain(self) -> None:
+        """Take what is in the pipe, but don't follow a flood for ever."""
+        for _ in range(PIPE_BYTES // READ_BYTES):
+            if self._fd < 0 or not self._read():
+                return
+
+    def _read(self) -> bool:
+        """Hand on one chunk; return whether there may be more."""
         try:
             chunk = os.read(self._fd, READ_BYTES)
         except BlockingIOError:
-            return
+            return False
         if chunk:
             self._on_chunk(chunk)
         else:
             self.close()
+        return len(chunk) == READ_BYTES
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 class PipeWriter:

@@ -17,13 +17,13 @@ from contextlib import suppress
 from h5sup.base.errors import Failure, MediaFormatError, SourceError
 from h5sup.bus.packet_ring import Codec, PacketRing
 from h5sup.formats.rtp import RTCP_TYPES, parse_sender_reports, payload_bounds
+from h5sup.sources.idle import IDLE_S, next_tick
 
 HOST = "127.0.0.1"
 SO_RCVBUFFORCE = 33  # Linux: may pass net.core.rmem_max, with CAP_NET_ADMIN
 BUFFER_BYTES = 4 * 1024 * 1024  # holds 3,640 packets; the usual cap of 212,992 bytes only 184
 DATAGRAM_BYTES = 2048  # ffmpeg sends up to 1200
 BATCH_PACKETS = 256  # of one turn of the loop; others want theirs
-IDLE_S = 0.25  # at 25 Mbit/s a fifth of the buffer
 IDLE_SMALL_S = 0.01  # with the usual cap: 184 packets last this long at 170 Mbit/s
 BIND_TRIES = 50
 
@@ -90,13 +90,14 @@ class RtpReceiver:
             loop.add_reader(self._media, self._drain)
         else:
             loop.remove_reader(self._media)
-            self._timer = loop.call_later(self._idle_s, self._on_time)
+            self._timer = loop.call_at(next_tick(loop.time(), self._idle_s), self._on_time)
 
     def _on_time(self) -> None:
         """Take a batch; when it is full more is waiting, but the others want their turn first."""
+        now_s = asyncio.get_running_loop().time()
         is_empty = self._drain()
-        pause_s = self._idle_s if is_empty else 0
-        self._timer = asyncio.get_running_loop().call_later(pause_s, self._on_time)
+        when_s = next_tick(now_s, self._idle_s) if is_empty else now_s
+        self._timer = asyncio.get_running_loop().call_at(when_s, self._on_time)
 
     def _drain(self) -> bool:
         """Hand the waiting packets to the ring; return whether none is left."""
