@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from h5sup.base.clock import utc_now
 from h5sup.base.errors import UnavailableError
 from h5sup.bus.fragment import Fragment
-from h5sup.formats.isobmff import InitSegment
+from h5sup.formats.isobmff.init_segment import InitSegment
 
 if TYPE_CHECKING:
     from h5sup.bus.packet_ring import PacketRing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from h5sup.formats.isobmff import TrackRun
+from h5sup.formats.isobmff.fragment import TrackRun
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from h5sup.bus.channel import Channel
 from h5sup.bus.fragment import Fragment
 from h5sup.bus.timeline import Timeline
-from h5sup.formats.isobmff import InitSegment, SegmentReader, is_init, parse_init, without_audio
+from h5sup.formats.isobmff.init_segment import InitSegment, parse_init, without_audio
+from h5sup.formats.isobmff.reader import SegmentReader, is_init
 
 AUDIO_WAIT_S = 0.7  # announced sound that has not come by then is not promised to viewers
 RESUME_S = 3.0  # a source back within this time goes on where it was

@@ -12,20 +12,18 @@ from collections.abc import Iterator, Sequence
 
 from h5sup.bus.fragment import Fragment, run_of
 from h5sup.formats.aac import AacConfig, parse_config
-from h5sup.formats.isobmff import (
+from h5sup.formats.isobmff.boxes import U32, U64
+from h5sup.formats.isobmff.build import NewRun, build_fragment
+from h5sup.formats.isobmff.fragment import (
     SYNC_FLAGS,
-    U32,
-    U64,
-    InitSegment,
-    NewRun,
     ParsedFragment,
     Sample,
-    Track,
     TrackRun,
-    build_fragment,
     parse_fragment,
     run_payload,
 )
+from h5sup.formats.isobmff.init_segment import InitSegment
+from h5sup.formats.isobmff.track import Track
 
 LOSS_S = 1.0  # a picture that lasts longer stands for lost ones
 LONG_PICTURE_FACTOR = 5  # ... unless the camera sends that slowly

@@ -10,7 +10,8 @@ import pytest
 
 from h5sup.base.errors import H5supError
 from h5sup.bus.fragment import Fragment, Run
-from h5sup.formats.isobmff import InitSegment, Track
+from h5sup.formats.isobmff.init_segment import InitSegment
+from h5sup.formats.isobmff.track import Track
 from tests.api.conftest import Backend
 from tests.api.fakes import JPEG, LOADING
 

@@ -16,7 +16,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from h5sup.base.errors import UnavailableError
 from h5sup.bus.channel import Channel
 from h5sup.bus.ingest import Ingest
-from h5sup.formats.isobmff import ParsedFragment, parse_fragment, parse_init
+from h5sup.formats.isobmff.fragment import ParsedFragment, parse_fragment
+from h5sup.formats.isobmff.init_segment import parse_init
 from h5sup.outputs.ws import fanout as fanout_module
 from h5sup.outputs.ws.output import WsOutput
 from tests.fakes.mp4 import AUDIO_SCALE, VIDEO_SCALE, Camera

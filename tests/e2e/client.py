@@ -12,7 +12,8 @@ from typing import Any, Self
 
 import aiohttp
 
-from h5sup.formats.isobmff import InitSegment, parse_fragment, parse_init
+from h5sup.formats.isobmff.fragment import parse_fragment
+from h5sup.formats.isobmff.init_segment import InitSegment, parse_init
 from tests.e2e.server import Server, until
 from tests.fakes.clips import decode_frame_indexes
 

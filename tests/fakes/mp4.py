@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from struct import pack
 
-from h5sup.formats.isobmff import (
-    NON_SYNC_FLAGS,
-    SYNC_FLAGS,
-    InitSegment,
-    NewRun,
-    Sample,
-    build_fragment,
-    parse_init,
-)
+from h5sup.formats.isobmff.build import NewRun, build_fragment
+from h5sup.formats.isobmff.fragment import NON_SYNC_FLAGS, SYNC_FLAGS, Sample
+from h5sup.formats.isobmff.init_segment import InitSegment, parse_init
 
 VIDEO_SCALE = 12_800
 AUDIO_SCALE = 48_000

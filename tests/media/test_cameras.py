@@ -9,7 +9,7 @@ import imageio_ffmpeg
 import pytest
 
 from h5sup.bus.channel import Channel
-from h5sup.formats.isobmff import parse_fragment
+from h5sup.formats.isobmff.fragment import parse_fragment
 from tests.fakes.broken_rtsp import BrokenRtsp, Fault
 from tests.fakes.clips import CLIPS, Clips, Recipe, decode_frame_indexes
 from tests.fakes.http_ts import HttpTs

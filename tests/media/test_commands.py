@@ -29,7 +29,7 @@ from h5sup.ffmpeg.media import AudioTrack, Input, Tracks, VideoTrack
 from h5sup.ffmpeg.probe import probe
 from h5sup.ffmpeg.process import Child, Launcher
 from h5sup.ffmpeg.tools import Tools, find_tools
-from h5sup.formats.isobmff import SegmentReader
+from h5sup.formats.isobmff.reader import SegmentReader
 from tests.fakes.clips import Clips, Recipe
 from tests.fakes.rtsp_camera import RtspCamera
 

@@ -9,7 +9,8 @@ from urllib.parse import quote
 from h5sup.bus.channel import Channel
 from h5sup.bus.fragment import Fragment
 from h5sup.formats import m3u8
-from h5sup.formats.isobmff import InitSegment, Track
+from h5sup.formats.isobmff.init_segment import InitSegment
+from h5sup.formats.isobmff.track import Track
 from h5sup.outputs.hls.window import Window
 
 BANDWIDTH_MARGIN = 1.5  # BANDWIDTH is a peak, and what is known is a mean (RFC 8216 §4.3.4.2)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from h5sup.bus.fragment import Fragment
-from h5sup.formats.isobmff import InitSegment
+from h5sup.formats.isobmff.init_segment import InitSegment
 
 CLOCK_SLACK_S = 1.0  # so far a camera's clock may run off before its dates follow ours again
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from h5sup.base.clock import utc_now
 from h5sup.bus.channel import Channel
 from h5sup.bus.fragment import Fragment
-from h5sup.formats.isobmff import InitSegment
+from h5sup.formats.isobmff.init_segment import InitSegment
 from h5sup.outputs.hls.segment import Dates, MediaMap, Segment
 
 STALE_S = 30.0  # pictures older than this are not shown as live to someone who comes anew

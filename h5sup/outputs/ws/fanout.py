@@ -13,7 +13,7 @@ from h5sup.base.clock import iso_ms, utc_now
 from h5sup.bus.channel import Channel
 from h5sup.bus.fragment import Fragment
 from h5sup.bus.timeline import AUDIO_GONE_S
-from h5sup.formats.isobmff import U64
+from h5sup.formats.isobmff.boxes import U64
 from h5sup.outputs.ws import wire
 from h5sup.outputs.ws.replay import squeeze
 from h5sup.outputs.ws.viewer import Flow, Viewer

@@ -10,15 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from h5sup.bus.fragment import Fragment
-from h5sup.formats.isobmff import (
-    InitSegment,
-    NewRun,
-    Sample,
-    TrackRun,
-    build_fragment,
-    parse_fragment,
-    run_payload,
-)
+from h5sup.formats.isobmff.build import NewRun, build_fragment
+from h5sup.formats.isobmff.fragment import Sample, TrackRun, parse_fragment, run_payload
+from h5sup.formats.isobmff.init_segment import InitSegment
 
 STEP_S = 0.001
 LONGEST_S = 0.25

@@ -8,7 +8,9 @@ import pytest
 
 from h5sup.bus.fragment import Fragment
 from h5sup.bus.timeline import AUDIO_GONE_S, SKEW_S, Timeline
-from h5sup.formats.isobmff import U64, parse_fragment, parse_init
+from h5sup.formats.isobmff.boxes import U64
+from h5sup.formats.isobmff.fragment import parse_fragment
+from h5sup.formats.isobmff.init_segment import parse_init
 from tests.fakes.mp4 import AAC_FRAME, AUDIO_SCALE, PICTURE, VIDEO_SCALE, Camera
 
 

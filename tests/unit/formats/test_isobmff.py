@@ -8,12 +8,9 @@ from hypothesis import strategies as st
 
 from h5sup.base.errors import MediaFormatError
 from h5sup.formats.aac import parse_config
-from h5sup.formats.isobmff import (
-    SegmentReader,
-    parse_fragment,
-    parse_init,
-    without_audio,
-)
+from h5sup.formats.isobmff.fragment import parse_fragment
+from h5sup.formats.isobmff.init_segment import parse_init, without_audio
+from h5sup.formats.isobmff.reader import SegmentReader
 from tests.fakes.mp4 import Camera, build_init
 
 CAMERA = Camera()

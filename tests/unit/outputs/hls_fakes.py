@@ -15,7 +15,8 @@ from h5sup.base.errors import NotFoundError
 from h5sup.bus.channel import Channel
 from h5sup.bus.fragment import Fragment, run_of
 from h5sup.config.model import HlsConfig
-from h5sup.formats.isobmff import InitSegment, parse_fragment, parse_init
+from h5sup.formats.isobmff.fragment import parse_fragment
+from h5sup.formats.isobmff.init_segment import InitSegment, parse_init
 from h5sup.outputs.hls.output import HlsOutput
 from tests.fakes.mp4 import PICTURE, VIDEO_SCALE, Camera, build_init
 

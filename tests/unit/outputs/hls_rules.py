@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from h5sup.formats.isobmff import SegmentReader, is_init, parse_fragment, parse_init
+from h5sup.formats.isobmff.fragment import parse_fragment
+from h5sup.formats.isobmff.init_segment import parse_init
+from h5sup.formats.isobmff.reader import SegmentReader, is_init
 
 ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^",]*)')
 

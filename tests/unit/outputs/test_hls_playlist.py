@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from h5sup.bus.channel import Channel
-from h5sup.formats.isobmff import parse_init
+from h5sup.formats.isobmff.init_segment import parse_init
 from h5sup.outputs.hls.playlist import Variant, session_query, write_index
 from tests.fakes.mp4 import build_init
 from tests.unit.outputs.hls_fakes import Feeder, replace_codec

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import ClientResponse, WSMsgType, WSServerHandshakeError
 
 from h5sup.bus.channel import Channel
-from h5sup.formats.isobmff import parse_init
+from h5sup.formats.isobmff.init_segment import parse_init
 from h5sup.outputs.hls import fmp4, keepalive, responses, ts
 from h5sup.outputs.hls import holds as holds_module
 from tests.fakes.mp4 import build_init

@@ -6,7 +6,7 @@ import pytest
 
 from h5sup.bus.channel import Channel
 from h5sup.bus.ingest import Ingest
-from h5sup.formats.isobmff import parse_fragment
+from h5sup.formats.isobmff.fragment import parse_fragment
 from h5sup.outputs.ws import wire
 from h5sup.outputs.ws.replay import squeeze
 from tests.fakes.mp4 import VIDEO_SCALE, Camera
