@@ -14,13 +14,13 @@ from typing import Literal, Protocol
 
 from h5sup.base.errors import MediaFormatError
 from h5sup.formats import h264, h265
+from h5sup.formats.rtcp import SenderReport
 from h5sup.formats.rtp import (
     HEADER,
     RTP_HEADER_LENGTH,
     RTP_VERSION,
     SEQUENCE_MASK,
     TIMESTAMP_MASK,
-    SenderReport,
     payload_bounds,
     sequence_distance,
 )

@@ -1,4 +1,4 @@
-"""RTP packets and RTCP sender reports (RFC 3550), as cheap functions on bytes.
+"""RTP packets (RFC 3550 §5) and their retransmission (RFC 4588), as cheap functions on bytes.
 
 The packet ring handles hundreds of packets a second for each camera, so nothing here makes an
 object per packet unless asked to.
@@ -6,7 +6,6 @@ object per packet unless asked to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from struct import Struct
 
@@ -22,15 +21,8 @@ PAYLOAD_TYPE_MASK = 0x7F
 SEQUENCE_MASK = 0xFFFF
 TIMESTAMP_MASK = 0xFFFFFFFF
 
-RTCP_SENDER_REPORT = 200  # §6.4.1
-RTCP_BYE = 203  # §6.6
-# RFC 5761 §4: what these values of the second byte announce on one port is RTCP, never RTP.
-RTCP_TYPES = range(192, 224)
-
 HEADER = Struct("!BBHII")
 HALF_WORDS = Struct("!HH")
-RTCP_HEADER = Struct("!BBH")
-SENDER_INFO = Struct("!IQIII")  # §6.4.1: SSRC, NTP time, RTP time, packets, octets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,18 +37,6 @@ class RtpHeader:
     csrcs: tuple[int, ...] = ()
     extension_profile: int | None = None
     extension: bytes = b""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SenderReport:
-    """Which wall time belongs to which RTP time (§6.4.1)."""
-
-    ssrc: int
-    ntp: int
-    """Seconds since 1900 as 32.32 fixed point."""
-    timestamp: int
-    packets: int = 0
-    octets: int = 0
 
 
 def payload_bounds(packet: bytes | memoryview) -> tuple[int, int]:
@@ -120,6 +100,19 @@ def build_header(header: RtpHeader) -> bytes:
     return b"".join([fixed, *parts])
 
 
+def build_rtx(packet: bytes, *, payload_type: int, ssrc: int, sequence: int) -> bytes:
+    """Return `packet` for sending again beside its sequence: its number, then its payload.
+
+    The rest of the header stays, but padding goes (RFC 4588 §4); raises MediaFormatError.
+    """
+    start, end = payload_bounds(packet)
+    first, second, number, timestamp, _ = HEADER.unpack_from(packet)
+    second = second & MARKER_BIT | payload_type
+    fixed = HEADER.pack(first & ~PADDING_BIT, second, sequence, timestamp, ssrc)
+    parts = (fixed, packet[RTP_HEADER_LENGTH:start], number.to_bytes(2), packet[start:end])
+    return b"".join(parts)
+
+
 def sequence_distance(newer: int, older: int) -> int:
     """Return how far `newer` is ahead of `older` across the 16-bit wrap: -32768 to 32767."""
     return ((newer - older + 0x8000) & SEQUENCE_MASK) - 0x8000
@@ -128,48 +121,3 @@ def sequence_distance(newer: int, older: int) -> int:
 def timestamp_distance(newer: int, older: int) -> int:
     """Return how far `newer` is ahead of `older` across the 32-bit wrap."""
     return ((newer - older + 0x80000000) & TIMESTAMP_MASK) - 0x80000000
-
-
-def parse_sender_reports(compound: bytes) -> list[SenderReport]:
-    """Return the sender reports of a compound RTCP packet (§6.1); raises MediaFormatError."""
-    return [
-        _parse_sender_report(body)
-        for packet_type, body in split_rtcp(compound)
-        if packet_type == RTCP_SENDER_REPORT
-    ]
-
-
-def split_rtcp(compound: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield each packet's type and what follows its header (§6.4); raises MediaFormatError."""
-    at = 0
-    while at < len(compound):
-        if len(compound) - at < RTCP_HEADER.size:
-            raise MediaFormatError("an RTCP packet ends inside a header")
-        first, packet_type, words = RTCP_HEADER.unpack_from(compound, at)
-        if first >> 6 != RTP_VERSION:
-            raise MediaFormatError(f"RTCP version {first >> 6} is not 2")
-        end = at + RTCP_HEADER.size + 4 * words
-        if end > len(compound):
-            raise MediaFormatError("an RTCP packet is shorter than it says")
-        yield packet_type, compound[at + RTCP_HEADER.size : end]
-        at = end
-
-
-def build_rtcp(packet_type: int, count: int, body: bytes) -> bytes:
-    """Return one RTCP packet; `body` is what follows the header, a multiple of four bytes."""
-    return RTCP_HEADER.pack(RTP_VERSION << 6 | count, packet_type, len(body) // 4) + body
-
-
-def build_sender_report(report: SenderReport) -> bytes:
-    """Return the RTCP packet of a report without reception blocks."""
-    body = SENDER_INFO.pack(
-        report.ssrc, report.ntp, report.timestamp, report.packets, report.octets
-    )
-    return build_rtcp(RTCP_SENDER_REPORT, 0, body)
-
-
-def _parse_sender_report(body: bytes) -> SenderReport:
-    if len(body) < SENDER_INFO.size:
-        raise MediaFormatError("an RTCP sender report is too short")
-    ssrc, ntp, timestamp, packets, octets = SENDER_INFO.unpack_from(body)
-    return SenderReport(ssrc=ssrc, ntp=ntp, timestamp=timestamp, packets=packets, octets=octets)

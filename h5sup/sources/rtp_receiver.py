@@ -16,7 +16,8 @@ from contextlib import suppress
 
 from h5sup.base.errors import Failure, MediaFormatError, SourceError
 from h5sup.bus.packet_ring import Codec, PacketRing
-from h5sup.formats.rtp import RTCP_TYPES, parse_sender_reports, payload_bounds
+from h5sup.formats.rtcp import RTCP_TYPES, parse_sender_reports
+from h5sup.formats.rtp import payload_bounds
 from h5sup.sources.idle import IDLE_S, next_tick
 
 HOST = "127.0.0.1"

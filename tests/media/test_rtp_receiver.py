@@ -16,11 +16,10 @@ import pytest
 from h5sup.base.errors import SourceError
 from h5sup.bus.packet_ring import CLOCK_HZ, Codec, PacketRing
 from h5sup.formats import h264, h265
+from h5sup.formats.rtcp import UNIX_TO_NTP_S, SenderReport, build_sender_report
 from h5sup.formats.rtp import (
     RtpHeader,
-    SenderReport,
     build_header,
-    build_sender_report,
     parse_header,
     sequence_distance,
     timestamp_distance,
@@ -36,7 +35,6 @@ pytestmark = pytest.mark.media
 
 ANNEX_B = "dump_extra=freq=keyframe"
 LENGTHS = "h264_mp4toannexb"  # MP4 and FLV have lengths instead of start codes
-UNIX_TO_NTP_S = 2_208_988_800
 
 
 class Viewer:

@@ -16,9 +16,9 @@ from h5sup.bus.packet_ring import (
     Codec,
     PacketRing,
 )
+from h5sup.formats.rtcp import SenderReport
 from h5sup.formats.rtp import (
     RtpHeader,
-    SenderReport,
     build_header,
     parse_header,
     payload_bounds,

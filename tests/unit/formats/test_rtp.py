@@ -1,23 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from aiortc import rtp as reference
 from hypothesis import given
 from hypothesis import strategies as st
 
 from h5sup.base.errors import MediaFormatError
 from h5sup.formats.rtp import (
-    RTCP_BYE,
-    RTCP_SENDER_REPORT,
     RtpHeader,
-    SenderReport,
     build_header,
-    build_rtcp,
-    build_sender_report,
+    build_rtx,
     parse_header,
-    parse_sender_reports,
     payload_bounds,
     sequence_distance,
-    split_rtcp,
     timestamp_distance,
 )
 
@@ -46,14 +43,6 @@ headers = st.builds(
     csrcs=st.lists(uint32, max_size=15).map(tuple),
     extension_profile=st.just(0x1000),
     extension=st.lists(uint32, max_size=4).map(lambda w: b"".join(x.to_bytes(4) for x in w)),
-)
-reports = st.builds(
-    SenderReport,
-    ssrc=uint32,
-    ntp=st.integers(0, 2**64 - 1),
-    timestamp=uint32,
-    packets=uint32,
-    octets=uint32,
 )
 
 
@@ -124,41 +113,28 @@ def test_timestamp_distance_crosses_the_wrap(older: int, distance: int) -> None:
     assert timestamp_distance((older + distance) & 0xFFFFFFFF, older) == distance
 
 
-@given(st.lists(reports, max_size=3))
-def test_sender_reports_come_back_from_a_compound_packet(sent: list[SenderReport]) -> None:
-    description = build_rtcp(202, 1, bytes(8))
-    compound = b"".join(build_sender_report(report) + description for report in sent)
-    assert parse_sender_reports(compound) == sent
+@given(headers, uint32, uint16)
+def test_a_retransmission_carries_the_packet(header: RtpHeader, ssrc: int, number: int) -> None:
+    packet = build_header(header) + b"a slice"
+    again = build_rtx(packet, payload_type=97, ssrc=ssrc, sequence=number)
+    assert parse_header(again) == replace(header, payload_type=97, ssrc=ssrc, sequence=number)
+    start, end = payload_bounds(again)
+    assert again[start:end] == header.sequence.to_bytes(2) + b"a slice"
 
 
-def test_other_rtcp_packets_are_told_apart() -> None:
-    compound = build_rtcp(RTCP_BYE, 1, b"\x00\x00\x00\x07") + build_rtcp(201, 0, b"")
-    assert list(split_rtcp(compound)) == [(RTCP_BYE, b"\x00\x00\x00\x07"), (201, b"")]
-    assert parse_sender_reports(compound) == []
+@pytest.mark.parametrize("padding", [b"", b"\x00\x00\x03"])
+def test_a_reference_unwraps_retransmissions(padding: bytes) -> None:
+    packet = bytearray(FFMPEG_PACKET + padding)
+    packet[0] |= 0x20 * bool(padding)
+    packet[1] |= 0x80
+    again = reference.RtpPacket.parse(
+        build_rtx(bytes(packet), payload_type=97, ssrc=5, sequence=65535)
+    )
+    assert (again.payload_type, again.ssrc, again.sequence_number) == (97, 5, 65535)
+    first = reference.unwrap_rtx(again, payload_type=96, ssrc=0x6F1E88D9)
+    assert first.serialize() == FFMPEG_PACKET[:1] + bytes(packet[1:16])
 
 
-REPORT = build_sender_report(SenderReport(ssrc=1, ntp=2, timestamp=3))
-
-
-@pytest.mark.parametrize("length", range(1, len(REPORT)))
-def test_every_truncation_of_a_report_is_refused(length: int) -> None:
-    with pytest.raises(MediaFormatError, match="RTCP"):
-        parse_sender_reports(REPORT[:length])
-
-
-def test_a_report_without_room_for_its_fields_is_refused() -> None:
-    with pytest.raises(MediaFormatError, match="sender report is too short"):
-        parse_sender_reports(build_rtcp(RTCP_SENDER_REPORT, 0, bytes(20)))
-
-
-def test_another_rtcp_version_is_refused() -> None:
-    with pytest.raises(MediaFormatError, match="RTCP version 1 is not 2"):
-        parse_sender_reports(b"\x40" + REPORT[1:])
-
-
-@given(st.binary(max_size=80))
-def test_random_rtcp_raises_nothing_else(data: bytes) -> None:
-    try:
-        parse_sender_reports(data)
-    except MediaFormatError as error:
-        assert str(error)  # noqa: PT017 (most inputs raise nothing)
+def test_a_damaged_packet_is_not_sent_again() -> None:
+    with pytest.raises(MediaFormatError, match="shorter than its header"):
+        build_rtx(FFMPEG_PACKET[:11], payload_type=97, ssrc=1, sequence=1)
