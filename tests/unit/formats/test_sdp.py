@@ -339,6 +339,12 @@ def test_parameters_are_read_as_cameras_write_them() -> None:
     assert found.codecs[0].parameters == {"packetization-mode": "1", "sprop": "a=b==", "flag": ""}
 
 
+def test_a_parameter_without_a_value_is_written_without() -> None:
+    codec = Codec(payload_type=101, name="telephone-event", clock_hz=8000, parameters={"0-15": ""})
+    text = build_description(SessionDescription(media=(MediaSection(kind="a", codecs=(codec,)),)))
+    assert "a=fmtp:101 0-15\r\n" in text
+
+
 def test_of_an_ssrc_the_name_counts() -> None:
     found = section("a=ssrc:5 msid:a b", "a=ssrc:5 cname:x:y", "a=ssrc:5 label:b", "a=ssrc:6")
     assert found.cnames == {5: "x:y", 6: ""}
