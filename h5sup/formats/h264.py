@@ -1,9 +1,11 @@
-"""H.264 NAL units (ITU-T H.264), alone and in RTP payloads (RFC 6184)."""
+"""H.264 NAL units (ITU-T H.264), alone and in RTP payloads, and what SDP says (RFC 6184)."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from h5sup.base.errors import MediaFormatError
 from h5sup.formats.bits import BitReader, unescape
@@ -26,6 +28,44 @@ START_CODE = re.compile(rb"\x00\x00\x01")  # §B.1
 HIGH_PROFILES = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
 MAX_SIDE = 16384  # a larger picture is damage
 MAX_REFERENCES_IN_CYCLE = 255  # §7.4.2.1.1
+PROFILE_LEVEL_ID = re.compile(r"[0-9A-Fa-f]{6}")
+# RFC 6184 §8.1
+DEFAULT_PROFILE_LEVEL_ID = "42000a"
+MODE_SINGLE_NAL = "0"
+MODE_NON_INTERLEAVED = "1"
+
+
+class Profile(Enum):
+    """What a decoder must be able to do (annex A.2), as far as browsers offer it."""
+
+    CONSTRAINED_BASELINE = auto()
+    BASELINE = auto()
+    MAIN = auto()
+    CONSTRAINED_HIGH = auto()
+    HIGH = auto()
+    HIGH_444 = auto()
+
+
+# RFC 6184 §8.1, table 5: profile_idc, which constraint flags count, and what they are
+PROFILES = (
+    (66, 0x4F, 0x40, Profile.CONSTRAINED_BASELINE),
+    (77, 0x8F, 0x80, Profile.CONSTRAINED_BASELINE),
+    (88, 0xCF, 0xC0, Profile.CONSTRAINED_BASELINE),
+    (66, 0x4F, 0x00, Profile.BASELINE),
+    (88, 0xCF, 0x80, Profile.BASELINE),
+    (77, 0xAF, 0x00, Profile.MAIN),
+    (100, 0xFF, 0x00, Profile.HIGH),
+    (100, 0xFF, 0x0C, Profile.CONSTRAINED_HIGH),
+    (244, 0xFF, 0x00, Profile.HIGH_444),
+)
+# Annex A.2: what decoders of a profile play besides. High 4:4:4 would play all, but who offers it
+# beside the usual ones gives the usual ones to the hardware.
+ALSO_DECODED = {
+    Profile.BASELINE: {Profile.CONSTRAINED_BASELINE},
+    Profile.MAIN: {Profile.CONSTRAINED_BASELINE},
+    Profile.CONSTRAINED_HIGH: {Profile.CONSTRAINED_BASELINE},
+    Profile.HIGH: {Profile.CONSTRAINED_BASELINE, Profile.MAIN, Profile.CONSTRAINED_HIGH},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +148,59 @@ def parse_sps(nal: bytes) -> Sps:
         width=width,
         height=height,
     )
+
+
+def find_profile(profile_idc: int, constraint_flags: int) -> Profile | None:
+    """Return the profile of an SPS or of SDP; None for one that no browser offers."""
+    for idc, mask, flags, profile in PROFILES:
+        if profile_idc == idc and constraint_flags & mask == flags:
+            return profile
+    return None
+
+
+def parse_profile_level_id(text: str) -> tuple[int, int, int]:
+    """Return profile_idc, constraint flags and level_idc of `42e01f`; raises MediaFormatError."""
+    if not PROFILE_LEVEL_ID.fullmatch(text):
+        raise MediaFormatError(f"{text[:80]!r} is not a profile-level-id")
+    profile_idc, constraint_flags, level_idc = bytes.fromhex(text)
+    return profile_idc, constraint_flags, level_idc
+
+
+def choose_payload_type(offers: Mapping[int, Mapping[str, str]], sps: Sps | None) -> int | None:
+    """Return which payload type to send a source under; None when no offer will do.
+
+    `offers` are the fmtp parameters by payload type, the preferred first (RFC 6184 §8.2.2). Mode 1
+    counts more than the profile, for large NAL units need fragments. Then it is the source's own
+    profile, one whose decoders play it, or Constrained Baseline, under which browsers play the
+    others too. Levels don't count: browsers offer 3.1 and play what they can.
+    """
+    source = find_profile(sps.profile_idc, sps.constraint_flags) if sps else None
+    ranks = {}
+    for payload_type, parameters in offers.items():
+        mode = parameters.get("packetization-mode", MODE_SINGLE_NAL)
+        if mode in (MODE_SINGLE_NAL, MODE_NON_INTERLEAVED):
+            ranks[payload_type] = mode, _fit(_offered_profile(parameters), source)
+    return max(ranks, key=ranks.__getitem__, default=None)
+
+
+def _offered_profile(parameters: Mapping[str, str]) -> Profile | None:
+    try:
+        text = parameters.get("profile-level-id", DEFAULT_PROFILE_LEVEL_ID)
+        profile_idc, constraint_flags, _ = parse_profile_level_id(text)
+    except MediaFormatError:
+        return None  # the other payload types may do
+    return find_profile(profile_idc, constraint_flags)
+
+
+def _fit(offered: Profile | None, source: Profile | None) -> int:
+    """Return how well an offered profile suits a source; more is better."""
+    if offered is None:
+        return 0
+    if offered is source:
+        return 4
+    if source in ALSO_DECODED.get(offered, ()):
+        return 3
+    return 2 if offered is Profile.CONSTRAINED_BASELINE else 1
 
 
 def _fragment_types(payload: bytes | memoryview) -> tuple[int, ...]:

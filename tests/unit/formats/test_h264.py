@@ -1,12 +1,26 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from h5sup.base.errors import MediaFormatError
 from h5sup.formats import h264
-from h5sup.formats.h264 import Sps, begins_key, nal_type, parse_sps, payload_types, split_annex_b
+from h5sup.formats.h264 import (
+    Profile,
+    Sps,
+    begins_key,
+    choose_payload_type,
+    find_profile,
+    nal_type,
+    parse_profile_level_id,
+    parse_sps,
+    payload_types,
+    split_annex_b,
+)
+from h5sup.formats.sdp.parse import parse_description
 from tests.fakes.bits import BitWriter
 
 # Of libx264 164, by `ffmpeg -f lavfi -i testsrc2=size=<size> -c:v libx264 ...`
@@ -216,3 +230,122 @@ def test_annex_b_units_come_back(units: list[bytes]) -> None:
 
 def test_nal_type_masks_the_reference_bits() -> None:
     assert [nal_type(bytes([byte])) for byte in (0x65, 0x25, 0x45)] == [5, 5, 5]
+
+
+@pytest.mark.parametrize(
+    ("text", "profile"),
+    [
+        ("42e01f", Profile.CONSTRAINED_BASELINE),
+        ("42C028", Profile.CONSTRAINED_BASELINE),
+        ("4d801f", Profile.CONSTRAINED_BASELINE),
+        ("58f01f", Profile.CONSTRAINED_BASELINE),
+        ("42001f", Profile.BASELINE),
+        ("42a01f", Profile.BASELINE),
+        ("58a01f", Profile.BASELINE),
+        ("4d001f", Profile.MAIN),
+        ("4D400D", Profile.MAIN),
+        ("640028", Profile.HIGH),
+        ("640c1f", Profile.CONSTRAINED_HIGH),
+        ("f4001f", Profile.HIGH_444),
+        ("58001f", None),  # Extended
+        ("4d201f", None),
+        ("64101f", None),
+        ("6e001f", None),  # High 10
+        ("000000", None),
+    ],
+)
+def test_profiles_are_those_of_rfc_6184(text: str, profile: Profile | None) -> None:
+    """§8.1, table 5."""
+    profile_idc, constraint_flags, level_idc = parse_profile_level_id(text)
+    assert find_profile(profile_idc, constraint_flags) is profile
+    assert level_idc == int(text[4:], 16)
+
+
+@pytest.mark.parametrize("text", ["", "42e01", "42e01f0", "42e01g", " 2e01f", "42\u0660\u06601f"])
+def test_a_damaged_profile_level_id_is_refused(text: str) -> None:
+    with pytest.raises(MediaFormatError, match="is not a profile-level-id"):
+        parse_profile_level_id(text)
+
+
+def source(profile_idc: int, constraint_flags: int = 0) -> Sps:
+    """Return the SPS of a camera."""
+    return parse_sps(with_size(sps_of(profile_idc, constraint_flags)).nal(SPS_HEADER))
+
+
+def sps_of(profile_idc: int, constraint_flags: int) -> BitWriter:
+    writer = BitWriter().bits(profile_idc, 8).bits(constraint_flags, 8).bits(40, 8).golomb(0)
+    if profile_idc in h264.HIGH_PROFILES:
+        writer.golomb(1, 0, 0).bits(0, 1).bits(0, 1)
+    return writer.golomb(0, 2)
+
+
+def offer(*ids: str, mode: str = "1") -> dict[int, dict[str, str]]:
+    """Return payload types from 100 on with these profile-level-ids."""
+    return {
+        100 + index: {"packetization-mode": mode, "profile-level-id": one}
+        for index, one in enumerate(ids)
+    }
+
+
+@pytest.mark.parametrize(
+    ("camera", "chosen"),
+    [
+        (source(66, 0xC0), "42e01f"),
+        (source(66), "42001f"),
+        (source(77, 0x40), "4d001f"),
+        (source(100), "42e01f"),  # no High in the offer: browsers play it under this
+        (source(100, 0x0C), "42e01f"),
+        (source(110), "42e01f"),
+        (source(244), "f4001f"),
+        (None, "42e01f"),
+    ],
+)
+def test_of_chromiums_offer_the_sources_profile_is_chosen(camera: Sps | None, chosen: str) -> None:
+    path = Path(__file__).parents[2] / "data/sdp/chromium_offer.sdp"
+    video = parse_description(path.read_bytes().decode()).media[0]
+    offers = {codec.payload_type: codec.parameters for codec in video.find_codecs("H264")}
+    payload_type = choose_payload_type(offers, camera)
+    assert payload_type is not None
+    assert offers[payload_type]["profile-level-id"] == chosen
+    assert offers[payload_type]["packetization-mode"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("ids", "camera", "chosen"),
+    [
+        (("42e01f", "640028"), source(100), "640028"),
+        (("42e01f", "640c28"), source(100), "42e01f"),
+        (("42e01f", "640028"), source(100, 0x0C), "640028"),
+        (("42e01f", "640028"), source(77), "640028"),
+        (("42e01f", "4d001f", "640028"), source(77), "4d001f"),
+        (("640028", "4d001f", "42001f"), source(66, 0xC0), "640028"),
+        (("4d001f", "42001f"), source(66), "42001f"),
+        (("f4001f", "42e01f"), source(100), "42e01f"),
+        (("f4001f", "4d001f"), source(100), "f4001f"),
+        (("42e01f", "42e029"), source(66, 0xC0), "42e01f"),
+        (("nonsense", "42e01f"), source(100), "42e01f"),
+        (("nonsense", "58001f"), source(100), "nonsense"),
+    ],
+)
+def test_the_best_offer_is_chosen(ids: tuple[str, ...], camera: Sps, chosen: str) -> None:
+    payload_type = choose_payload_type(offer(*ids), camera)
+    assert payload_type is not None
+    assert ids[payload_type - 100] == chosen
+
+
+def test_mode_one_counts_more_than_the_profile() -> None:
+    offers = {96: offer("640028", mode="0")[100], 97: offer("42e01f")[100]}
+    assert choose_payload_type(offers, source(100)) == 97
+    assert choose_payload_type({96: offers[96]}, source(100)) == 96
+
+
+def test_what_is_not_said_is_baseline_in_mode_zero() -> None:
+    """RFC 6184 §8.1."""
+    offers: dict[int, dict[str, str]] = {96: {}, 97: {"profile-level-id": "42e01f"}}
+    assert choose_payload_type(offers, source(66)) == 96
+    assert choose_payload_type(offers, source(66, 0xC0)) == 97
+
+
+def test_interleaved_packets_are_never_sent() -> None:
+    assert choose_payload_type(offer("42e01f", mode="2"), None) is None
+    assert choose_payload_type({}, source(100)) is None

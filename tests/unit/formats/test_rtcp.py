@@ -204,6 +204,12 @@ def test_names_of_all_lengths_are_read_by_a_reference(length: int) -> None:
     assert bye.sources == [ME]
 
 
+def test_a_list_of_names_ends_with_a_zero() -> None:
+    """RFC 3550 §6.5: also where its length is a multiple of four without."""
+    assert build_description(ME, "ab").hex() == "81ca0003111111110102616200000000"
+    assert build_description(ME, "abc").hex() == "81ca0003111111110103616263000000"
+
+
 def test_a_longer_name_is_refused() -> None:
     with pytest.raises(MediaFormatError, match="CNAME has 256 bytes"):
         build_description(ME, "ü" * 128)

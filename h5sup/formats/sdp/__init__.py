@@ -1,0 +1,1 @@
+"""Session descriptions: what two sides offer each other (RFC 8866), and ICE candidates."""
