@@ -112,6 +112,7 @@ class Channel:
         *,
         gop_bytes: int,
         ring: PacketRing | None = None,
+        sound_ring: PacketRing | None = None,
     ) -> None:
         self.token = token
         self.input_name = input_name
@@ -121,6 +122,9 @@ class Channel:
         self.state = ChannelState()
         self.rates = Rates()
         self.ring = ring
+        """Packets of its video, where they are kept."""
+        self.sound_ring = sound_ring
+        """Packets of its sound as the camera sends it, where browsers take that."""
         self.cache = GopCache(gop_bytes)
         self._subscribers: tuple[Subscriber, ...] = ()
         self._waiting: set[asyncio.Future[None]] = set()

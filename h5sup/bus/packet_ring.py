@@ -25,16 +25,23 @@ from h5sup.formats.rtp import (
     sequence_distance,
 )
 
-CLOCK_HZ = 90_000  # RFC 6184 §8.2.1, RFC 7798 §7.1: video always
 HISTORY_PACKETS = 512  # kept from before the newest GOP: viewers ask again for what was lost
 PACKET_OVERHEAD_BYTES = 48  # what Python takes for a bytes object and its place in a list
 KEPT_OF_LIMIT = 0.75  # after an overflow, so that not every batch overflows again
 LARGEST_REORDER = 100  # further back is no late packet but a new count
-SHORTEST_STEP = CLOCK_HZ // 100  # between two access units across a restart
+SHORTEST_STEP_S = 0.01  # between two access units across a restart
 PLAIN_FIRST_BYTE = RTP_VERSION << 6  # no padding, extension or CSRC, as ffmpeg writes it
 UNKNOWN = -1  # no sequence number or timestamp
 
-Codec = Literal["h264", "hevc"]
+Codec = Literal["h264", "hevc", "opus", "pcma", "pcmu"]
+VIDEO_CLOCK_HZ = 90_000  # RFC 6184 §8.2.1, RFC 7798 §7.1
+CLOCKS_HZ: dict[Codec, int] = {
+    "h264": VIDEO_CLOCK_HZ,
+    "hevc": VIDEO_CLOCK_HZ,
+    "opus": 48_000,  # RFC 7587 §4.1
+    "pcma": 8_000,  # RFC 3551 §4.5.14
+    "pcmu": 8_000,
+}
 
 
 class PacketSubscriber(Protocol):
@@ -48,6 +55,18 @@ class PacketSubscriber(Protocol):
 
     def on_close(self, reason: str) -> None:
         """Learn that what comes next does not continue what came; no more calls follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """One instant on two clocks: the ring's, and that of the fragments of its channel."""
+
+    timestamp: int
+    media_s: float
+
+    def timestamp_at(self, media_s: float, clock_hz: int) -> int:
+        """Return the ring's timestamp for another moment of the channel."""
+        return self.timestamp + round((media_s - self.media_s) * clock_hz) & TIMESTAMP_MASK
 
 
 class Feeder(Protocol):
@@ -74,6 +93,7 @@ class KeyTest:
 
 
 NOT_KEY, MAYBE_KEY, FRAGMENT = range(3)
+SOUND = 0  # the one type of a packet with sound, which any viewer can begin with
 
 
 class PacketRing:
@@ -91,6 +111,12 @@ class PacketRing:
         self.ssrc = secrets.randbits(32)
         self.codec: Codec | None = None
         """None until the first ffmpeg."""
+        self.anchor: Anchor | None = None
+        """Where the present ffmpeg's timestamps lie on the channel's clock, once that is known."""
+        self.began: tuple[int, int] | None = None
+        """The first packet of the present ffmpeg: its number there, its timestamp here."""
+        self.last_arrival_s = 0.0
+        """The loop's time of the newest packets."""
         self.received = 0
         """Packets that came from ffmpeg, those of no use among them."""
         self.lost = 0
@@ -107,18 +133,23 @@ class PacketRing:
         self._subscribers: tuple[PacketSubscriber, ...] = ()
         self._feeder: Feeder | None = None
         self._test = KEY_TESTS["h264"]
-        self._last_arrival_s = 0.0
         self._held: list[bytes] = []  # while waiting: the unit that may turn out a key one
         self._expected = UNKNOWN
         self._unit_timestamp = UNKNOWN
         self._spoiled_timestamp = UNKNOWN
         """Of an access unit that has lost packets."""
         self._source_ssrc = UNKNOWN
+        self._first_sequence = UNKNOWN
         self._base: int | None = None
         """From ffmpeg's timestamps to ours."""
         self._report: SenderReport | None = None
         self._unit_at = 0
         self._is_key_unit = False
+
+    @property
+    def clock_hz(self) -> int:
+        """Return what a second is in timestamps."""
+        return CLOCKS_HZ[self.codec or "h264"]
 
     @property
     def viewers(self) -> int:
@@ -225,7 +256,7 @@ class PacketRing:
             head = pack(PLAIN_FIRST_BYTE, marker_and_type, number, self.last_timestamp, ssrc)
             stored.append(head + packet[RTP_HEADER_LENGTH:])
         self._expected, self._unit_timestamp = expected, unit_timestamp
-        self._last_arrival_s = now_s
+        self.last_arrival_s = now_s
         self.received += len(packets)
         self._publish(stored[first_new:])
 
@@ -233,7 +264,7 @@ class PacketRing:
         """Count what was lost before this packet; return whether it is of use."""
         _, _, sequence, timestamp, ssrc = HEADER.unpack_from(packet)
         if expected == UNKNOWN:
-            self._source_ssrc = ssrc
+            self._source_ssrc, self._first_sequence = ssrc, sequence
             return True
         if ssrc != self._source_ssrc:
             return False
@@ -250,9 +281,12 @@ class PacketRing:
     def _begin_unit(self, timestamp: int, now_s: float) -> None:
         """Note that an access unit begins with the next packet stored."""
         if self._base is None:
-            step = max(SHORTEST_STEP, int((now_s - self._last_arrival_s) * CLOCK_HZ))
+            passed_s = max(SHORTEST_STEP_S, now_s - self.last_arrival_s)
+            step = int(passed_s * self.clock_hz)
             self._base = self.last_timestamp + step - timestamp
         self.last_timestamp = (timestamp + self._base) & TIMESTAMP_MASK
+        if self.began is None:
+            self.began = self._first_sequence, self.last_timestamp
         self._unit_at = len(self._packets)
         self._is_key_unit = False
         self._drop_held()
@@ -339,7 +373,7 @@ class PacketRing:
         self._unit_timestamp = UNKNOWN
         self._spoiled_timestamp = UNKNOWN
         self._source_ssrc = UNKNOWN
-        self._base = None
+        self._base = self.began = self.anchor = None
         self._report = None
         self._unit_at = len(self._packets)
         self._is_key_unit = False
@@ -386,11 +420,26 @@ def _h265_kind(first_byte: int) -> int:
     return MAYBE_KEY if is_open else NOT_KEY
 
 
+def _any_type(payload: bytes) -> tuple[int, ...]:
+    """Sound can be entered with any packet."""
+    del payload
+    return (SOUND,)
+
+
 def _key_fragments(key_types: frozenset[int], type_mask: int) -> bytes:
     """Return for each FU header whether it starts a NAL unit of these types."""
     start_bit = h264.FU_START_BIT  # as in H.265
     return bytes(fu & start_bit and fu & type_mask in key_types for fu in range(256))
 
+
+SOUND_TEST = KeyTest(
+    kinds=bytes([MAYBE_KEY] * 256),
+    fragment_at=RTP_HEADER_LENGTH,
+    key_fragments=bytes(256),
+    payload_types=_any_type,
+    key_types=frozenset({SOUND}),
+    parameter_types=frozenset({SOUND}),
+)
 
 KEY_TESTS: dict[Codec, KeyTest] = {
     "h264": KeyTest(
@@ -409,4 +458,7 @@ KEY_TESTS: dict[Codec, KeyTest] = {
         key_types=h265.KEY_TYPES,
         parameter_types=frozenset({h265.NAL_TYPE_VPS, h265.NAL_TYPE_SPS}),
     ),
+    "opus": SOUND_TEST,
+    "pcma": SOUND_TEST,
+    "pcmu": SOUND_TEST,
 }

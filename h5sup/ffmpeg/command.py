@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import ffmpeg
 
@@ -58,6 +58,10 @@ MP4_TAGS = {
 ADTS_TO_MP4 = "aac_adtstoasc"
 RTP_CODECS = frozenset({"h264", "hevc"})
 RTP_PAYLOAD_TYPE = 96
+SOUND_PAYLOAD_TYPE = 97
+# Sound that browsers take over WebRTC as cameras send it, by ffprobe's names.
+RTP_SOUND: dict[str, Literal["pcma", "pcmu"]] = {"pcm_alaw": "pcma", "pcm_mulaw": "pcmu"}
+RTP_SOUND_RATE_HZ = 8000  # RFC 3551 §4.5.14: what the static payload types mean
 RTP_PACKET_BYTES = 1200
 
 # A fragment per picture: cut at key frames, and else as soon as 30 ms are reached.
@@ -72,6 +76,8 @@ RETRY = {"attempt_recovery": "1", "recover_any_error": "1", "recovery_wait_time"
 # Without sound for this long (us) the video goes on alone.
 MAX_INTERLEAVE_US = 300_000
 AAC_RATE_HZ = 48_000
+OPUS_RATE_HZ = 48_000
+OPUS_KBPS = 32  # per channel: speech and noises, not music
 LOOP_LINES = 1000
 
 Options = dict[str, Any]
@@ -83,6 +89,7 @@ class Legs:
 
     fmp4_fd: int
     rtp_port: int | None = None  # even; RTCP goes to the next one
+    sound_port: int | None = None  # for sound as the camera sends it, see find_rtp_sound
     hls_folder: Path | None = None
     hls_segment_s: float = 2.0
     hls_segments: int = 4
@@ -95,6 +102,7 @@ class _Leg:
     url: str
     muxer: str
     muxer_options: Mapping[str, str] = field(default_factory=dict)
+    has_video: bool = True
     has_audio: bool = True
     codec_options: Mapping[str, str] = field(default_factory=dict)
 
@@ -123,6 +131,33 @@ def build_derived(
     feed = _open_feed(f"pipe:{feed_fd}")
     fed = replace(tracks, is_annex_b=False)  # whatever the camera sent, fragments hold avcC
     return _build(tools, feed, fed, profile, legs, audio=audio)
+
+
+def build_sound(tools: Tools, *, feed_fd: int, rtp_port: int, channels: int) -> list[str]:
+    """Return argv of an ffmpeg that makes Opus of the sound in fragments from `feed_fd`.
+
+    Its packets are numbered from 0, so that a lost first one shows.
+    """
+    feed = _open_feed(f"pipe:{feed_fd}")
+    sound = ffmpeg.output(
+        feed["a:0"],
+        f"rtp://127.0.0.1:{rtp_port}?pkt_size={RTP_PACKET_BYTES}",
+        format="rtp",
+        payload_type=SOUND_PAYLOAD_TYPE,
+        seq=0,
+        **{"c:a": "libopus", "b:a": f"{OPUS_KBPS * channels}k", "ar": OPUS_RATE_HZ},
+        ac=channels,
+        application="lowdelay",
+    )
+    return _compile(tools, sound)
+
+
+def find_rtp_sound(tracks: Tracks) -> Literal["pcma", "pcmu"] | None:
+    """Return what the sound is for WebRTC and RTSP when it is passed on as it comes."""
+    audio = tracks.audio
+    if audio is None or audio.sample_rate != RTP_SOUND_RATE_HZ or audio.channels != 1:
+        return None
+    return RTP_SOUND.get(audio.codec)
 
 
 def build_picture(tools: Tools) -> list[str]:
@@ -246,6 +281,8 @@ def _copy_legs(tracks: Tracks, profile: Profile, legs: Legs, *, has_audio: bool)
         if not tracks.is_annex_b:
             parameter_sets = f"{codec}_mp4toannexb"
         found.append(_rtp_leg(legs.rtp_port, {"c:v": "copy", "bsf:v": parameter_sets}))
+    if legs.sound_port is not None and has_audio:
+        found.append(_sound_leg(legs.sound_port))
     return found
 
 
@@ -297,6 +334,16 @@ def _rtp_leg(port: int, codec_options: Mapping[str, str]) -> _Leg:
     )
 
 
+def _sound_leg(port: int) -> _Leg:
+    return _Leg(
+        url=f"rtp://127.0.0.1:{port}?pkt_size={RTP_PACKET_BYTES}",
+        muxer="rtp",
+        muxer_options={"payload_type": str(SOUND_PAYLOAD_TYPE)},
+        has_video=False,
+        codec_options={"c:a": "copy"},
+    )
+
+
 def _audio_options(tracks: Tracks, profile: Profile) -> dict[str, str]:
     assert tracks.audio is not None
     if tracks.audio.codec == "aac":
@@ -310,7 +357,7 @@ def _audio_options(tracks: Tracks, profile: Profile) -> dict[str, str]:
 
 
 def _plain_output(source: Any, leg: _Leg, *, has_audio: bool) -> Any:
-    tracks = [source["V:0"]]
+    tracks = [source["V:0"]] if leg.has_video else []
     if has_audio and leg.has_audio:
         tracks.append(source["a:0?"])
     options = {"format": leg.muxer, **leg.codec_options, **leg.muxer_options}

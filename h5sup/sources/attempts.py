@@ -11,9 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from h5sup.base.errors import Failure, MediaFormatError, SourceError
-from h5sup.bus.packet_ring import Codec
+from h5sup.bus.packet_ring import Codec, PacketRing
 from h5sup.config.profile import Profile
-from h5sup.ffmpeg.command import Legs, build_derived, build_ingest, write_loop_list
+from h5sup.ffmpeg.command import (
+    Legs,
+    build_derived,
+    build_ingest,
+    find_rtp_sound,
+    write_loop_list,
+)
 from h5sup.ffmpeg.media import Input, Tracks
 from h5sup.ffmpeg.probe import probe
 from h5sup.ffmpeg.supervisor import Launch, Progress
@@ -34,7 +40,7 @@ class FeedAttempt:
         self._workshop = workshop
         self._reader: PipeReader | None = None
         self._child_ends: list[int] = []
-        self._receiver: RtpReceiver | None = None
+        self._receivers: list[RtpReceiver] = []
         self._damage: MediaFormatError | None = None
 
     def started(self) -> None:
@@ -57,8 +63,8 @@ class FeedAttempt:
             self._feed.attach(None)
             self._reader.close()
             self._feed.ingest.close(asyncio.get_running_loop().time())
-        if self._receiver is not None:
-            self._receiver.close()
+        for receiver in self._receivers:
+            receiver.close()
 
     @property
     def _folder(self) -> Path:
@@ -66,7 +72,9 @@ class FeedAttempt:
         channel = self._feed.channel
         return self._workshop.ram / channel.token / channel.input_name / channel.profile
 
-    async def _open_legs(self, *, rtp: Codec | None, has_ts: bool) -> Legs:
+    async def _open_legs(
+        self, *, rtp: Codec | None, has_ts: bool, sound: Codec | None = None
+    ) -> Legs:
         """Make ready for what ffmpeg will send: all listen before it starts."""
         feed, workshop = self._feed, self._workshop
         read_fd, write_fd = open_pipe()
@@ -74,20 +82,29 @@ class FeedAttempt:
         feed.ingest.open()
         self._reader = PipeReader(read_fd, self._on_chunk)
         feed.attach(self._reader)
-        if rtp is not None and feed.channel.ring is not None:
-            self._receiver = RtpReceiver(feed.channel.ring, rtp)
-            self._receiver.open()
+        rtp_port = self._receive(feed.channel.ring, rtp)
+        sound_port = self._receive(feed.channel.sound_ring, sound)
         folder = self._folder if has_ts and workshop.hls.ts else None
         if folder is not None:
             await asyncio.to_thread(_empty_folder, folder)
         feed.ts_folder = folder
         return Legs(
             fmp4_fd=write_fd,
-            rtp_port=self._receiver.port if self._receiver else None,
+            rtp_port=rtp_port,
+            sound_port=sound_port,
             hls_folder=folder,
             hls_segment_s=workshop.hls.segment_s,
             hls_segments=workshop.hls.segments,
         )
+
+    def _receive(self, ring: PacketRing | None, codec: Codec | None) -> int | None:
+        """Have packets come into a ring; return the port for them."""
+        if ring is None or codec is None:
+            return None
+        receiver = RtpReceiver(ring, codec)
+        self._receivers.append(receiver)
+        receiver.open()
+        return receiver.port
 
     def _on_chunk(self, chunk: bytes) -> None:
         try:
@@ -128,7 +145,9 @@ class InputAttempt(FeedAttempt):
             playlist = self._folder.with_suffix(".ffconcat")
             await asyncio.to_thread(_write_loop_list, playlist, Path(source.url))
         legs = await self._open_legs(
-            rtp=_rtp_codec(tracks, self._profile), has_ts=_fits_ts(tracks, self._profile)
+            rtp=_rtp_codec(tracks, self._profile),
+            has_ts=_fits_ts(tracks, self._profile),
+            sound=find_rtp_sound(tracks) if self._audio and _copies(self._profile) else None,
         )
         argv = build_ingest(
             tools, source, tracks, self._profile, legs, audio=self._audio, playlist=playlist
@@ -183,14 +202,18 @@ def _as_carried(tracks: Tracks) -> Tracks:
 
 def _rtp_codec(tracks: Tracks, profile: Profile) -> Codec | None:
     """Return what the packets carry, None where WebRTC and RTSP viewers could not take it."""
-    if profile.video.encoder != "copy" or tracks.video.codec == "h264":
+    if not _copies(profile) or tracks.video.codec == "h264":
         return "h264"
     return "hevc" if tracks.video.codec == "hevc" else None
 
 
 def _fits_ts(tracks: Tracks, profile: Profile) -> bool:
     """Return whether HLS v1, which is always H.264, can be written by this very ffmpeg."""
-    return profile.video.encoder != "copy" or tracks.browser_playable
+    return not _copies(profile) or tracks.browser_playable
+
+
+def _copies(profile: Profile) -> bool:
+    return profile.video.encoder == "copy"
 
 
 def _write_loop_list(playlist: Path, file: Path) -> None:

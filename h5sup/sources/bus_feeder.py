@@ -11,19 +11,24 @@ class BusFeeder:
     """Subscribes to a channel and writes init segment, cached GOP and fragments to a pipe.
 
     A job that can't keep up loses whole GOPs. The pipe is closed when the channel's generation
-    ends: the job ends with it and is started afresh.
+    ends: the job ends with it and is started afresh. One that `begins_live` gets no GOP.
     """
 
-    def __init__(self, channel: Channel, writer: PipeWriter) -> None:
+    def __init__(
+        self, channel: Channel, writer: PipeWriter, *, begins_live: bool = False
+    ) -> None:
         assert channel.init is not None
         self.dropped_fragments = 0
+        self.first_sound: int | None = None
+        """Where the first sound that was written begins, in ticks of its track."""
         self._channel = channel
         self._writer = writer
         self._waiting_for_key = False
         writer.write(channel.init.data)
-        for fragment in channel.gop:
-            writer.write(fragment.data)
-        self._waiting_for_key = not channel.gop
+        if not begins_live:
+            for fragment in channel.gop:
+                self._write(fragment)
+            self._waiting_for_key = not channel.gop
         channel.subscribe(self)
 
     def on_fragment(self, fragment: Fragment) -> None:
@@ -35,12 +40,17 @@ class BusFeeder:
         if self._waiting_for_key:
             self.dropped_fragments += 1
         else:
-            self._writer.write(fragment.data)
+            self._write(fragment)
 
     def on_close(self, reason: str) -> None:
         """End the job's input."""
         del reason
         self._writer.close()
+
+    def _write(self, fragment: Fragment) -> None:
+        if self.first_sound is None and fragment.audio is not None:
+            self.first_sound = fragment.audio.dts
+        self._writer.write(fragment.data)
 
     def close(self) -> None:
         """Leave the channel and end the job's input."""

@@ -18,7 +18,10 @@ from h5sup.ffmpeg.media import Tracks
 from h5sup.ffmpeg.process import Launcher
 from h5sup.ffmpeg.supervisor import Attempt, State, Supervisor
 from h5sup.ffmpeg.tools import Tools
+from h5sup.sources.on_demand import OnDemand
 from h5sup.sources.pipes import PipeReader
+
+SOUND_RING_BYTES = 200_000  # what nobody takes is forgotten after some 500 packets anyway
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +55,11 @@ class Feed:
     ) -> None:
         self.channel = channel
         self.ingest = Ingest(channel)
-        self.always = always
         self.tracks: Tracks | None = None
         """What the probe found; kept so that a restart needs none."""
         self.ts_folder: Path | None = None
         """Where this feed's ffmpeg writes HLS segments, once it is known to do so."""
-        self.holders = 0
-        self._limits = workshop.limits
         self._known: asyncio.Event = asyncio.Event()
-        self._run: asyncio.Task[None] | None = None
-        self._linger: asyncio.TimerHandle | None = None
         self._expiry: asyncio.TimerHandle | None = None
         self._reader: PipeReader | None = None
         self._supervisor = Supervisor(
@@ -74,11 +72,23 @@ class Feed:
             secrets=secrets,
             renew_after_s=renew_after_s,
         )
+        self._duty = OnDemand(
+            self._supervisor.run,
+            name=f"feed {channel.token}/{channel.input_name}",
+            linger_s=workshop.limits.linger_s,
+            always=always,
+            on_idle=lambda: self._expire("nobody watches"),
+        )
+
+    @property
+    def always(self) -> bool:
+        """Return whether it runs without anyone watching."""
+        return self._duty.always
 
     @property
     def is_running(self) -> bool:
         """Return whether its supervisor is at work."""
-        return self._run is not None and not self._run.done()
+        return self._duty.is_running
 
     @property
     def log_lines(self) -> list[str]:
@@ -87,44 +97,31 @@ class Feed:
 
     def start(self) -> None:
         """Run, if it does not run already."""
-        if self._linger is not None:
-            self._linger.cancel()
-            self._linger = None
-        if not self.is_running:
-            name = f"feed {self.channel.token}/{self.channel.input_name}"
-            self._run = asyncio.create_task(self._supervisor.run(), name=name)
+        self._duty.start()
 
     def hold(self) -> None:
         """Run at least until the matching release(); what has come so far is published now."""
-        self.holders += 1
-        self.start()
-        if self.holders == 1 and self._reader is not None:
+        self._duty.hold()
+        if self._duty.holders == 1 and self._reader is not None:
             self._reader.set_watched(True)
 
     def release(self) -> None:
         """Stop a while after the last holder left, unless it always runs."""
-        self.holders -= 1
-        if self.holders == 0 and self._reader is not None:
+        self._duty.release()
+        if self._duty.holders == 0 and self._reader is not None:
             self._reader.set_watched(False)
-        if self.holders == 0 and not self.always:
-            loop = asyncio.get_running_loop()
-            self._linger = loop.call_later(self._limits.linger_s, self._stop_idle)
 
     def attach(self, reader: PipeReader | None) -> None:
         """Take the pipe of the present run, to have it read as it suits those who watch."""
         self._reader = reader
         if reader is not None:
-            reader.set_watched(self.holders > 0)
+            reader.set_watched(self._duty.holders > 0)
 
     async def aclose(self, reason: str) -> None:
         """Stop now; every viewer is dismissed with the reason."""
-        for timer in (self._linger, self._expiry):
-            if timer is not None:
-                timer.cancel()
-        run, self._run = self._run, None
-        if run is not None:
-            run.cancel()
-            await asyncio.gather(run, return_exceptions=True)
+        await self._duty.aclose()
+        if self._expiry is not None:
+            self._expiry.cancel()
         self._expire(reason)
 
     def found(self, tracks: Tracks | None) -> None:
@@ -148,17 +145,6 @@ class Feed:
             ) from None
         return self.tracks
 
-    def _stop_idle(self) -> None:
-        self._linger = None
-        run, self._run = self._run, None
-        if run is not None:
-            run.cancel()
-            run.add_done_callback(lambda _: self._after_idle_stop())
-
-    def _after_idle_stop(self) -> None:
-        if not self.is_running:
-            self._expire("nobody watches")
-
     def _on_state(self, state: State, failure: Failure | None, reason: str) -> None:
         """Follow the supervisor: outputs and API read the channel's state."""
         self.channel.set_state(state.name, reason)
@@ -176,11 +162,19 @@ class Feed:
         """The source did not come back in time: whoever watches must start afresh."""
         self._expiry = None
         self.ingest.expire(reason)
-        if self.channel.ring is not None:
-            self.channel.ring.end(reason)
+        for ring in (self.channel.ring, self.channel.sound_ring):
+            if ring is not None:
+                ring.end(reason)
 
 
 def build_channel(token: str, input_name: str, profile: str, limits: LimitsConfig) -> Channel:
     """Return an empty channel with its caches bounded as configured."""
-    ring = PacketRing(limits.ring_bytes) if limits.ring_bytes else None
-    return Channel(token, input_name, profile, gop_bytes=limits.gop_bytes, ring=ring)
+    has_packets = limits.ring_bytes > 0
+    return Channel(
+        token,
+        input_name,
+        profile,
+        gop_bytes=limits.gop_bytes,
+        ring=PacketRing(limits.ring_bytes) if has_packets else None,
+        sound_ring=PacketRing(SOUND_RING_BYTES) if has_packets else None,
+    )

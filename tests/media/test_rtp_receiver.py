@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from h5sup.base.errors import SourceError
-from h5sup.bus.packet_ring import CLOCK_HZ, Codec, PacketRing
+from h5sup.bus.packet_ring import VIDEO_CLOCK_HZ, Codec, PacketRing
 from h5sup.formats import h264, h265
 from h5sup.formats.rtcp import UNIX_TO_NTP_S, SenderReport, build_sender_report
 from h5sup.formats.rtp import (
@@ -196,7 +196,7 @@ def _span_s(packets: Sequence[bytes]) -> float:
     if not packets:
         return 0
     first, last = parse_header(packets[0]).timestamp, parse_header(packets[-1]).timestamp
-    return timestamp_distance(last, first) / CLOCK_HZ
+    return timestamp_distance(last, first) / VIDEO_CLOCK_HZ
 
 
 async def test_losses_are_counted_and_the_next_idr_resumes(
@@ -243,7 +243,7 @@ async def test_a_second_ffmpeg_continues_the_first(
             ends.append((parse_header(viewer.packets[count]).timestamp, loop.time()))
             await until(lambda: len(viewer.packets) > count + 60)  # noqa: B023
     assert assert_decodable(viewer.packets, "h264") >= 2
-    passed_s = timestamp_distance(ends[1][0], ends[0][0]) / CLOCK_HZ
+    passed_s = timestamp_distance(ends[1][0], ends[0][0]) / VIDEO_CLOCK_HZ
     assert passed_s == pytest.approx(ends[1][1] - ends[0][1], abs=0.3)
 
 
@@ -259,7 +259,7 @@ async def test_sender_reports_give_wall_time(clips: Clips, ffmpeg: str, tmp_path
     assert report is not None
     assert report.ssrc == ring.ssrc
     assert report.ntp >> 32 > UNIX_TO_NTP_S
-    span_s = timestamp_distance(ring.last_timestamp, report.timestamp) / CLOCK_HZ
+    span_s = timestamp_distance(ring.last_timestamp, report.timestamp) / VIDEO_CLOCK_HZ
     assert -1 < span_s < 6  # ffmpeg reports first at once, then every 5 s
 
 

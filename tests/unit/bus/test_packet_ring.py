@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from h5sup.bus.packet_ring import (
-    CLOCK_HZ,
+    VIDEO_CLOCK_HZ,
     HISTORY_PACKETS,
     PACKET_OVERHEAD_BYTES,
-    SHORTEST_STEP,
+    SHORTEST_STEP_S,
     Codec,
     PacketRing,
 )
@@ -26,7 +26,7 @@ from h5sup.formats.rtp import (
     timestamp_distance,
 )
 
-FRAME = CLOCK_HZ // 25
+FRAME = VIDEO_CLOCK_HZ // 25
 DELIMITER = b"\x09\xf0"
 PARAMETERS = b"\x78\x00\x03\x67\x4d\x40\x00\x02\x68\xee"  # STAP-A: SPS, PPS
 IDR = b"\x65\x88\x84"
@@ -305,7 +305,7 @@ def test_the_next_ffmpeg_continues_our_numbers() -> None:
     assert payloads(viewer.packets) == [*KEY_UNIT, *KEY_UNIT]
     assert_numbered_without_gap(viewer.packets)
     times = timestamps(viewer.packets)
-    assert timestamp_distance(times[-1], times[0]) == 2.5 * CLOCK_HZ + FRAME
+    assert timestamp_distance(times[-1], times[0]) == 2.5 * VIDEO_CLOCK_HZ + FRAME
     assert ring.lost == 0
     assert viewer.reasons == []
 
@@ -316,7 +316,7 @@ def test_time_never_stands_still_across_a_restart() -> None:
     before = ring.last_timestamp
     ring.begin("h264", FakeFeeder())
     ring.extend(FakeFfmpeg(timestamp=5).unit(KEY_UNIT), 100.0)
-    assert timestamp_distance(ring.last_timestamp, before) == SHORTEST_STEP
+    assert timestamp_distance(ring.last_timestamp, before) == SHORTEST_STEP_S * VIDEO_CLOCK_HZ
 
 
 def test_another_codec_dismisses_the_viewers() -> None:
@@ -464,7 +464,7 @@ def test_whatever_is_lost_a_viewer_can_decode_what_it_gets(
 ) -> None:
     ring, ffmpeg, viewer = open_ring(), FakeFfmpeg(), Viewer()
     ring.subscribe(viewer)
-    zero = ring.last_timestamp + SHORTEST_STEP
+    zero = ring.last_timestamp + SHORTEST_STEP_S * VIDEO_CLOCK_HZ
     units = [KEY_UNIT if is_key else UNIT for is_key in keys]
     sent = [packet for unit in units for packet in ffmpeg.unit(unit)]
     came = [packet for at, packet in enumerate(sent) if at not in missing]
