@@ -24,9 +24,9 @@ from aiohttp import web
 from msgspec import structs
 
 from h5sup import __version__
-from h5sup.api.dispatch import create_api
+from h5sup.api.dispatch import Mount, create_api
 from h5sup.api.services import Services, SystemFacts
-from h5sup.auth.guard import Guard
+from h5sup.auth.guard import Access, Guard
 from h5sup.auth.lockout import Lockout
 from h5sup.auth.login import Logins
 from h5sup.auth.passwords import Passwords
@@ -41,6 +41,8 @@ from h5sup.ffmpeg.process import Launcher
 from h5sup.ffmpeg.tools import find_tools
 from h5sup.outputs.hls.output import HlsOutput
 from h5sup.outputs.picture.pictures import Pictures
+from h5sup.outputs.rtc.output import RtcOutput
+from h5sup.outputs.rtc.whep import METHODS as WHEP_METHODS
 from h5sup.outputs.ws.output import WsOutput
 from h5sup.sources.feed import Workshop
 from h5sup.sources.registry import Registry
@@ -134,22 +136,34 @@ class Server:
         limits = config.limits
         ws = WsOutput(registry, viewers=limits.viewers, viewer_bytes=limits.viewer_bytes)
         hls = HlsOutput(registry, config.hls, viewers=limits.viewers)
+        rtc = RtcOutput(registry, config.rtc, viewers=limits.viewers)
 
         app = web.Application()
         site = Site(places.www, ailment=self._ailment)
         await site.load()
-        services = await self._build_services(stack, registry, pictures, ws, store)
+        services = await self._build_services(stack, registry, pictures, ws, rtc, store)
         create_api(
             app,
             services,
             pages=site.handle,
-            sockets={"h5swsapi": ws.handle, "h5swscmnapi": hls.keep_alive},
-            prefixes={"/hls/": hls.handle},
+            sockets={
+                "h5swsapi": ws.handle,
+                "h5swscmnapi": hls.keep_alive,
+                "h5srtcapi": rtc.signal,
+                "h5srtcapi2": rtc.signal,
+            },
+            prefixes={
+                "/hls/": Mount(hls.handle),
+                "/whep/": Mount(rtc.whep, methods=WHEP_METHODS, access=Access.SOCKET),
+            },
             trusted_origins=config.http.cors_origins,
         )
+        await rtc.open()
+        stack.push_async_callback(rtc.close)
         await registry.start(config.sources)
         port = await self._listen(stack, app)
         # closed first: their viewers are told why, and no request keeps the server waiting
+        stack.push_async_callback(rtc.close)
         stack.push_async_callback(hls.close)
         stack.push_async_callback(ws.close)
         return port
@@ -160,6 +174,7 @@ class Server:
         registry: Registry,
         pictures: Pictures,
         ws: WsOutput,
+        rtc: RtcOutput,
         store: Store,
     ) -> Services:
         config = self._config
@@ -177,6 +192,7 @@ class Server:
             sources=registry,
             pictures=pictures,
             ws_viewers=ws,
+            rtc_viewers=rtc,
             system=SystemFacts(version=__version__, host_id=await store.host_id()),
             loading_image=await asyncio.to_thread(loading.read_bytes),
         )
@@ -229,7 +245,7 @@ def needs_restart(old: Config, new: Config) -> list[str]:
     """Return the sections whose changes a reload does not apply."""
     changed = [
         name
-        for name in ("http", "paths", "hls", "limits")
+        for name in ("http", "paths", "hls", "rtc", "limits")
         if getattr(old, name) != getattr(new, name)
     ]
     if structs.replace(old.auth, users=()) != structs.replace(new.auth, users=()):

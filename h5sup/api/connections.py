@@ -15,6 +15,12 @@ async def ws_status(caller: Caller, given: NoParameters) -> web.Response:
     return present.answer(present.ConnectionsAnswer(caller.services.ws_viewers.connections))
 
 
+async def rtc_status(caller: Caller, given: NoParameters) -> web.Response:
+    """Count the WebRTC viewers."""
+    del given
+    return present.answer(present.ConnectionsAnswer(caller.services.rtc_viewers.connections))
+
+
 CALLS = (
     Call(
         name="h5swsapi/Status",
@@ -25,5 +31,15 @@ CALLS = (
         role="Viewer",
         access=Access.READ,
         handler=ws_status,
+    ),
+    Call(
+        name="h5srtcapi/Status",
+        section="5.7.2",
+        description="Counts the viewers over WebRTC.",
+        parameters=NoParameters,
+        answer=present.ConnectionsAnswer,
+        role="Viewer",
+        access=Access.READ,
+        handler=rtc_status,
     ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -25,19 +26,28 @@ FORM = "application/x-www-form-urlencoded"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """What answers below a path, to whom."""
+
+    handler: Handler
+    methods: tuple[str, ...] = ("GET", "HEAD")
+    access: Access = Access.READ
+
+
 def create_api(
     app: web.Application,
     services: Services,
     *,
     pages: Handler,
     sockets: Mapping[str, Handler],
-    prefixes: Mapping[str, Handler],
+    prefixes: Mapping[str, Mount],
     trusted_origins: tuple[str, ...] = (),
 ) -> None:
     """Make `app` answer everything: the calls, the outputs given, and `pages` for the rest.
 
     `sockets` are WebSocket handlers by name, found at `/<name>` and `/api/v1/<name>`; `prefixes`
-    are handlers of whatever lies below a path such as `/hls/`. Both are asked only once the
+    answer whatever lies below a path such as `/hls/`. Both are asked only once the
     guard has admitted the request, and get it with a well-formed URL.
     """
     app[SERVICES] = services
@@ -57,12 +67,14 @@ class Dispatcher:
         *,
         pages: Handler,
         sockets: Mapping[str, Handler],
-        prefixes: Mapping[str, Handler],
+        prefixes: Mapping[str, Mount],
     ) -> None:
         self._calls = {call.name.lower(): call for call in calls}
         self._guard = guard
         self._pages = pages
-        self._sockets = {name.lower(): handler for name, handler in sockets.items()}
+        self._sockets = {
+            name.lower(): Mount(handler, access=Access.SOCKET) for name, handler in sockets.items()
+        }
         self._prefixes = dict(prefixes)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -74,10 +86,10 @@ class Dispatcher:
             return await answered(request, FETCH_STATUS, _refuse_dots)
         socket = self._sockets.get(path.lower().removeprefix("/api/v1").strip("/"))
         if socket is not None:
-            return await self._handle_output(request, socket, Access.SOCKET)
-        for prefix, handler in self._prefixes.items():
+            return await self._handle_output(request, socket)
+        for prefix, mount in self._prefixes.items():
             if path.startswith(prefix):
-                return await self._handle_output(request, handler, Access.READ)
+                return await self._handle_output(request, mount)
         if path.lower().startswith("/api/"):
             return await answered(request, CALL_STATUS, lambda: self._handle_call(request))
         page = request.clone(rel_url=Target(path, {}).url)
@@ -107,14 +119,12 @@ class Dispatcher:
         given = parse_parameters(parameters, call.parameters)
         return await call.handler(Caller(request, identity), given)
 
-    async def _handle_output(
-        self, request: web.Request, handler: Handler, access: Access
-    ) -> web.StreamResponse:
+    async def _handle_output(self, request: web.Request, mount: Mount) -> web.StreamResponse:
         async def admitted() -> web.StreamResponse:
-            _check_method(request, ("GET", "HEAD"))
+            _check_method(request, mount.methods)
             target = _target_of(request)
-            self._guard.admit(_claim_of(request, target.parameters), access, "Viewer")
-            return await handler(request.clone(rel_url=target.url))
+            self._guard.admit(_claim_of(request, target.parameters), mount.access, "Viewer")
+            return await mount.handler(request.clone(rel_url=target.url))
 
         return await answered(request, FETCH_STATUS, admitted)
 

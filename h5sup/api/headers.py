@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-METHODS = "GET, HEAD, POST, OPTIONS"
+METHODS = "GET, HEAD, POST, PATCH, DELETE, OPTIONS"
+EXPOSED = "Content-Length, Content-Range, Location, ETag, Link"
 PREFLIGHT_VALID_S = 600
 
 OnPrepare = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
@@ -48,7 +49,7 @@ def add_headers(trusted_origins: tuple[str, ...]) -> OnPrepare:
         origin = request.headers.get("Origin", "")
         if origin in trusted_origins:
             headers["Access-Control-Allow-Origin"] = origin
-            headers["Access-Control-Expose-Headers"] = "Content-Length, Content-Range"
+            headers["Access-Control-Expose-Headers"] = EXPOSED
 
     return on_prepare
 
@@ -60,7 +61,7 @@ def preflight() -> web.Response:
         headers={
             "Allow": METHODS,
             "Access-Control-Allow-Methods": METHODS,
-            "Access-Control-Allow-Headers": "Authorization, Content-Type, Range",
+            "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match, Range",
             "Access-Control-Max-Age": str(PREFLIGHT_VALID_S),
         },
     )

@@ -100,6 +100,7 @@ class Services:
     sources: Sources
     pictures: Pictures
     ws_viewers: Connections
+    rtc_viewers: Connections
     system: SystemFacts
     loading_image: bytes
     """What GetImage answers before the first frame, a JPEG."""

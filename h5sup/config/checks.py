@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from h5sup.base.errors import ConfigError
-from h5sup.config.model import Config, SourceConfig
+from h5sup.config.model import Config, RtcConfig, SourceConfig
 
+ICE_URL = re.compile(r"(stuns?|turns?):[^\s/]{1,255}")  # RFC 7064, RFC 7065
 SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "http", "https"})
 
 
@@ -25,6 +28,7 @@ def check_config(config: Config) -> None:
             raise ConfigError(
                 f"http.cors_origins[{index}]", "must look like https://dashboard.example"
             )
+    _check_rtc(config.rtc)
 
 
 def check_source(source: SourceConfig, path: str) -> None:
@@ -53,6 +57,23 @@ def check_url(source_type: str, url: str, path: str) -> None:
         raise ConfigError(path, "names no host")
     if port == 0:
         raise ConfigError(path, "port 0 can't be connected to")
+
+
+def _check_rtc(rtc: RtcConfig) -> None:
+    for index, text in enumerate(rtc.public_ips):
+        try:
+            ip_address(text)
+        except ValueError:
+            raise ConfigError(
+                f"rtc.public_ips[{index}]", "must be an IPv4 or IPv6 address"
+            ) from None
+    for index, server in enumerate(rtc.ice_servers):
+        for place, url in enumerate(server.urls):
+            if not ICE_URL.fullmatch(url):
+                raise ConfigError(
+                    f"rtc.ice_servers[{index}].urls[{place}]",
+                    "must look like stun:stun.example:3478 or turn:turn.example:3478",
+                )
 
 
 def _check_unique(names: Iterable[str], path: str, key: str) -> None:

@@ -77,6 +77,25 @@ class HlsConfig(Section, frozen=True, kw_only=True):
     segments: Annotated[int, Meta(ge=3, le=30)] = 4
 
 
+class IceServerConfig(Section, frozen=True, kw_only=True):
+    """A STUN or TURN server that viewers are told of."""
+
+    urls: tuple[str, ...]
+    username: str = ""
+    credential: str = ""
+
+    def __repr__(self) -> str:  # see UserConfig.__repr__
+        return f"IceServerConfig({self.urls!r})"
+
+
+class RtcConfig(Section, frozen=True, kw_only=True):
+    """WebRTC: one port, UDP and TCP, for all viewers."""
+
+    port: Port = 50_000
+    public_ips: tuple[str, ...] = ()
+    ice_servers: tuple[IceServerConfig, ...] = ()
+
+
 class LimitsConfig(Section, frozen=True, kw_only=True):
     """Bounds that keep one camera or viewer from harming the rest."""
 
@@ -121,5 +140,6 @@ class Config(Section, frozen=True, kw_only=True):
     auth: AuthConfig = AuthConfig()
     paths: PathsConfig = PathsConfig()
     hls: HlsConfig = HlsConfig()
+    rtc: RtcConfig = RtcConfig()
     limits: LimitsConfig = LimitsConfig()
     sources: tuple[SourceConfig, ...] = ()

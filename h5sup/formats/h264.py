@@ -166,7 +166,9 @@ def parse_profile_level_id(text: str) -> tuple[int, int, int]:
     return profile_idc, constraint_flags, level_idc
 
 
-def choose_payload_type(offers: Mapping[int, Mapping[str, str]], sps: Sps | None) -> int | None:
+def choose_payload_type(
+    offers: Mapping[int, Mapping[str, str]], source: Profile | None
+) -> int | None:
     """Return which payload type to send a source under; None when no offer will do.
 
     `offers` are the fmtp parameters by payload type, the preferred first (RFC 6184 §8.2.2). Mode 1
@@ -174,7 +176,6 @@ def choose_payload_type(offers: Mapping[int, Mapping[str, str]], sps: Sps | None
     profile, one whose decoders play it, or Constrained Baseline, under which browsers play the
     others too. Levels don't count: browsers offer 3.1 and play what they can.
     """
-    source = find_profile(sps.profile_idc, sps.constraint_flags) if sps else None
     ranks = {}
     for payload_type, parameters in offers.items():
         mode = parameters.get("packetization-mode", MODE_SINGLE_NAL)

@@ -14,9 +14,7 @@ class BusFeeder:
     ends: the job ends with it and is started afresh. One that `begins_live` gets no GOP.
     """
 
-    def __init__(
-        self, channel: Channel, writer: PipeWriter, *, begins_live: bool = False
-    ) -> None:
+    def __init__(self, channel: Channel, writer: PipeWriter, *, begins_live: bool = False) -> None:
         assert channel.init is not None
         self.dropped_fragments = 0
         self.first_sound: int | None = None

@@ -122,12 +122,17 @@ class Registry:
             del self._sources[token]
         await source.aclose("the source was deleted")
 
-    def lease(self, token: str, *, profile: str = "main", hevc: bool = False) -> Lease:
-        """Hold a source's channel open; raises NotFoundError."""
+    def lease(
+        self, token: str, *, profile: str = "main", hevc: bool = False, b_frames: bool = True
+    ) -> Lease:
+        """Hold a source's channel open for who takes H.265 and B-frames, or not.
+
+        Raises NotFoundError.
+        """
         source = self.get(token)
         if profile not in ("main", "sub") and profile not in self._workshop.profiles:
             raise NotFoundError(f"there is no profile {profile!r} in ffmpeg_profiles")
-        return Lease(source, profile, hevc=hevc, transcodes=self._transcodes)
+        return Lease(source, profile, hevc=hevc, b_frames=b_frames, transcodes=self._transcodes)
 
     async def _check(self, config: SourceConfig) -> None:
         if config.profile != "auto" and config.profile not in self._workshop.profiles:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from h5sup.base.errors import Failure, SourceError, UnavailableError
 from h5sup.bus.channel import Channel, ChannelState
+from h5sup.bus.packet_ring import PacketRing
 from h5sup.config.model import SourceConfig
 from h5sup.config.profile import Profile
 from h5sup.ffmpeg.media import Input
 from h5sup.sources.attempts import DerivedAttempt, InputAttempt
 from h5sup.sources.feed import Feed, Workshop, build_channel
 from h5sup.sources.locate import locate_file, locate_network
+from h5sup.sources.sound import SoundFeed
 
 FALLBACK_PROFILE = "h264_software"
 DERIVED_RENEW_S = 4 * 3600.0  # ffmpeg's index of an endless feed grows by 0.6 GB a day
@@ -37,6 +39,7 @@ class Source:
             self._build_input("sub", config.sub.url, always=False) if config.sub.url else None
         )
         self._derived: dict[tuple[str, str], Feed] = {}
+        self._sounds: dict[Channel, SoundFeed] = {}
 
     @property
     def state(self) -> ChannelState:
@@ -66,6 +69,7 @@ class Source:
 
     async def aclose(self, reason: str) -> None:
         """Stop everything; viewers are dismissed with the reason."""
+        await asyncio.gather(*(sound.aclose() for sound in self._sounds.values()))
         derived = list(self._derived.values())
         await asyncio.gather(*(feed.aclose(reason) for feed in derived))
         inputs = [feed for feed in self.feeds if feed not in derived]
@@ -93,12 +97,20 @@ class Source:
             )
         return self._derived[key]
 
+    def sound(self, channel: Channel) -> SoundFeed:
+        """Return the feed that makes Opus of a channel's sound, shared by all who listen."""
+        if channel not in self._sounds:
+            self._sounds[channel] = SoundFeed(channel, self._workshop)
+        return self._sounds[channel]
+
     def own_profile(self) -> Profile:
         """Return what the input's own ffmpeg does; `auto` copies and derives where need be."""
         name = self.config.profile
         return self._workshop.profiles["copy" if name == "auto" else name]
 
-    def profile_for(self, parent: Feed, wanted: str, *, hevc: bool) -> str | None:
+    def profile_for(
+        self, parent: Feed, wanted: str, *, hevc: bool, b_frames: bool = True
+    ) -> str | None:
         """Return the profile to derive for a viewer, or None where the input itself will do.
 
         Raises UnavailableError where the source's profile forbids it.
@@ -107,13 +119,16 @@ class Source:
         if wanted in self._workshop.profiles and wanted not in ("copy", own.name):
             return wanted
         tracks = parent.tracks
-        if own.video.encoder != "copy" or tracks is None or tracks.browser_playable:
+        if own.video.encoder != "copy" or tracks is None:
             return None
-        if hevc and tracks.video.codec == "hevc":
+        bars_b_frames = not b_frames and tracks.video.has_b_frames
+        is_taken = tracks.browser_playable or (hevc and tracks.video.codec == "hevc")
+        if is_taken and not bars_b_frames:
             return None
         if self.config.profile == "copy":
+            what = "B-frames" if is_taken else tracks.video.codec
             raise UnavailableError(
-                f"source {self.config.token!r} sends {tracks.video.codec}, which this player "
+                f"source {self.config.token!r} sends {what}, which this player "
                 "can't take, and its profile 'copy' forbids to transcode it"
             )
         return FALLBACK_PROFILE
@@ -154,13 +169,17 @@ class Source:
 class Lease:
     """A viewer's hold on a source. `release()` must follow; twice is harmless."""
 
-    def __init__(self, source: Source, wanted: str, *, hevc: bool, transcodes: Transcodes) -> None:
+    def __init__(
+        self, source: Source, wanted: str, *, hevc: bool, b_frames: bool, transcodes: Transcodes
+    ) -> None:
         self._source = source
         self._wanted = wanted
         self._hevc = hevc
+        self._b_frames = b_frames
         self._transcodes = transcodes
         self._input = source.input_feed(wanted)
         self._derived: Feed | None = None
+        self._sound: SoundFeed | None = None
         self._released = False
         self._input.hold()
 
@@ -177,7 +196,9 @@ class Lease:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         await self._input.wait_tracks(timeout_s)
-        profile = self._source.profile_for(self._input, self._wanted, hevc=self._hevc)
+        profile = self._source.profile_for(
+            self._input, self._wanted, hevc=self._hevc, b_frames=self._b_frames
+        )
         if profile is not None and self._derived is None and not self._released:
             feed = self._source.derived(self._input, profile)
             self._transcodes.admit(feed)
@@ -187,10 +208,19 @@ class Lease:
         await channel.wait_ready(deadline - loop.time())
         return channel
 
+    def opus(self) -> PacketRing:
+        """Have Opus made of the sound that ready()'s channel carries, until release()."""
+        if self._sound is None:
+            self._sound = self._source.sound((self._derived or self._input).channel)
+            self._sound.hold()
+        return self._sound.ring
+
     def release(self) -> None:
         """Let go."""
         if not self._released:
             self._released = True
+            if self._sound is not None:
+                self._sound.release()
             self._input.release()
             if self._derived is not None:
                 self._derived.release()

@@ -14,7 +14,7 @@ from aiohttp import ClientResponse, ClientWebSocketResponse, DummyCookieJar, web
 from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
-from h5sup.api.dispatch import create_api
+from h5sup.api.dispatch import Mount, create_api
 from h5sup.api.services import Services, SystemFacts
 from h5sup.auth.guard import Guard
 from h5sup.auth.lockout import Lockout
@@ -123,6 +123,7 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
             sources=sources,
             pictures=pictures,
             ws_viewers=FakeConnections(),
+            rtc_viewers=FakeConnections(),
             system=SystemFacts(version="0.1.0", host_id="h" * 32),
             loading_image=LOADING,
         )
@@ -150,7 +151,7 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
             services,
             pages=site.handle,
             sockets={"h5swsapi": socket, "h5swscmnapi": socket},
-            prefixes={"/hls/": output},
+            prefixes={"/hls/": Mount(output)},
             trusted_origins=(TRUSTED,),
         )
         client = TestClient(TestServer(app), cookie_jar=DummyCookieJar())

@@ -61,6 +61,7 @@ class Server:
             "http": {"host": "127.0.0.1", "port": 0} | sections.pop("http", {}),
             "paths": {"profiles": str(ROOT / "ffmpeg_profiles"), "www": str(ROOT / "www")}
             | sections.pop("paths", {}),
+            "rtc": {"port": 0} | sections.pop("rtc", {}),
             **sections,
             "sources": list(sources),
         }

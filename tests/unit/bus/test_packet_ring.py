@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from h5sup.bus.packet_ring import (
-    VIDEO_CLOCK_HZ,
     HISTORY_PACKETS,
     PACKET_OVERHEAD_BYTES,
     SHORTEST_STEP_S,
+    VIDEO_CLOCK_HZ,
     Codec,
     PacketRing,
 )
@@ -464,7 +464,7 @@ def test_whatever_is_lost_a_viewer_can_decode_what_it_gets(
 ) -> None:
     ring, ffmpeg, viewer = open_ring(), FakeFfmpeg(), Viewer()
     ring.subscribe(viewer)
-    zero = ring.last_timestamp + SHORTEST_STEP_S * VIDEO_CLOCK_HZ
+    zero = ring.last_timestamp + int(SHORTEST_STEP_S * VIDEO_CLOCK_HZ)
     units = [KEY_UNIT if is_key else UNIT for is_key in keys]
     sent = [packet for unit in units for packet in ffmpeg.unit(unit)]
     came = [packet for at, packet in enumerate(sent) if at not in missing]

@@ -267,16 +267,9 @@ def test_a_damaged_profile_level_id_is_refused(text: str) -> None:
         parse_profile_level_id(text)
 
 
-def source(profile_idc: int, constraint_flags: int = 0) -> Sps:
-    """Return the SPS of a camera."""
-    return parse_sps(with_size(sps_of(profile_idc, constraint_flags)).nal(SPS_HEADER))
-
-
-def sps_of(profile_idc: int, constraint_flags: int) -> BitWriter:
-    writer = BitWriter().bits(profile_idc, 8).bits(constraint_flags, 8).bits(40, 8).golomb(0)
-    if profile_idc in h264.HIGH_PROFILES:
-        writer.golomb(1, 0, 0).bits(0, 1).bits(0, 1)
-    return writer.golomb(0, 2)
+def source(profile_idc: int, constraint_flags: int = 0) -> Profile | None:
+    """Return the profile of a camera."""
+    return find_profile(profile_idc, constraint_flags)
 
 
 def offer(*ids: str, mode: str = "1") -> dict[int, dict[str, str]]:
@@ -300,7 +293,9 @@ def offer(*ids: str, mode: str = "1") -> dict[int, dict[str, str]]:
         (None, "42e01f"),
     ],
 )
-def test_of_chromiums_offer_the_sources_profile_is_chosen(camera: Sps | None, chosen: str) -> None:
+def test_of_chromiums_offer_the_sources_profile_is_chosen(
+    camera: Profile | None, chosen: str
+) -> None:
     path = Path(__file__).parents[2] / "data/sdp/chromium_offer.sdp"
     video = parse_description(path.read_bytes().decode()).media[0]
     offers = {codec.payload_type: codec.parameters for codec in video.find_codecs("H264")}
@@ -327,7 +322,9 @@ def test_of_chromiums_offer_the_sources_profile_is_chosen(camera: Sps | None, ch
         (("nonsense", "58001f"), source(100), "nonsense"),
     ],
 )
-def test_the_best_offer_is_chosen(ids: tuple[str, ...], camera: Sps, chosen: str) -> None:
+def test_the_best_offer_is_chosen(
+    ids: tuple[str, ...], camera: Profile | None, chosen: str
+) -> None:
     payload_type = choose_payload_type(offer(*ids), camera)
     assert payload_type is not None
     assert ids[payload_type - 100] == chosen

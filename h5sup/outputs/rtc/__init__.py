@@ -1,0 +1,1 @@
+"""WebRTC: packets of the bus to browsers, encrypted for each and otherwise untouched."""

@@ -1,0 +1,150 @@
+"""`/api/v1/h5srtcapi`: how H5Stream's players set up WebRTC. The server offers.
+
+Text messages of JSON. `remoteice` of the browser is not needed: we are reached, we reach out to
+nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from typing import Any
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from h5sup.base.errors import H5supError, InvalidError
+from h5sup.config.model import RtcConfig
+from h5sup.outputs.rtc.hall import Hall, Seat
+from h5sup.outputs.rtc.negotiation import build_offer, read_answer
+
+HEARTBEAT_S = 20.0  # proxies drop a silent WebSocket after about 60 s
+FAREWELL_S = 2.0
+MAX_MESSAGE_BYTES = 65_536
+MAX_MESSAGES_PER_S = 100  # candidates come in a burst
+REASON_BYTES = 123  # RFC 6455 §5.5
+
+
+class Signalling:
+    """All sockets of this kind."""
+
+    def __init__(self, hall: Hall, config: RtcConfig) -> None:
+        self._hall = hall
+        self._ice_servers = [
+            {"urls": list(one.urls)}
+            | ({"username": one.username, "credential": one.credential} if one.username else {})
+            for one in config.ice_servers
+        ]
+        self._sockets: set[web.WebSocketResponse] = set()
+
+    async def handle(self, request: web.Request) -> web.WebSocketResponse:
+        """Serve one viewer until it leaves."""
+        socket = web.WebSocketResponse(
+            timeout=FAREWELL_S,
+            heartbeat=HEARTBEAT_S,
+            max_msg_size=MAX_MESSAGE_BYTES,
+            compress=False,
+        )
+        await socket.prepare(request)
+        self._sockets.add(socket)
+        try:
+            await self._serve(socket, request)
+        finally:
+            self._sockets.discard(socket)
+        return socket
+
+    async def close(self) -> None:
+        """Say goodbye to all: the server stops."""
+        goodbyes = [_dismiss(socket, "the server stops") for socket in list(self._sockets)]
+        await asyncio.gather(*goodbyes)
+
+    async def _serve(self, socket: web.WebSocketResponse, request: web.Request) -> None:
+        query = request.query
+        try:
+            seat = await self._hall.take_seat(
+                query.get("token", ""), query.get("profile") or "main"
+            )
+        except H5supError as error:
+            await _refuse(socket, str(error))
+            return
+        watching = asyncio.create_task(_dismiss_when_gone(socket, seat))
+        try:
+            await self._talk(socket, request, seat)
+        except H5supError as error:
+            await _refuse(socket, str(error))
+        finally:
+            watching.cancel()
+            self._hall.let_go(seat.viewer, "its page has gone")
+            with suppress(asyncio.CancelledError):
+                await watching
+
+    async def _talk(self, socket: web.WebSocketResponse, request: web.Request, seat: Seat) -> None:
+        loop = asyncio.get_running_loop()
+        since, count = loop.time(), 0
+        has_offered = has_answer = False
+        async for message in socket:
+            now = loop.time()
+            if now - since >= 1.0:
+                since, count = now, 0
+            count += 1
+            if count > MAX_MESSAGES_PER_S:
+                raise InvalidError("socket", "too many messages")
+            said = _read(message.data) if message.type is WSMsgType.TEXT else {}
+            kind = said.get("type")
+            if kind == "open" and not has_offered:
+                has_offered = True
+                await self._offer(socket, request, seat)
+            elif kind == "answer" and has_offered and not has_answer:
+                has_answer = True
+                answer = read_answer(str(said.get("sdp", "")), seat.choices)
+                await self._hall.play(seat, answer)
+
+    async def _offer(
+        self, socket: web.WebSocketResponse, request: web.Request, seat: Seat
+    ) -> None:
+        if self._ice_servers:
+            await socket.send_json(
+                {
+                    "type": "iceserver",
+                    "iceServers": self._ice_servers,
+                    "iceTransportPolicy": "all",
+                }
+            )
+        transport = await self._hall.transport_for(seat, local_address(request))
+        await socket.send_json({"type": "offer", "sdp": build_offer(seat.choices, transport)})
+
+
+def local_address(request: web.Request) -> str:
+    """Return the address of ours that a request came to."""
+    name = request.get_extra_info("sockname") or ("",)
+    return str(name[0])
+
+
+def _read(text: str) -> dict[str, Any]:
+    """Return what a message says; what is no JSON object says nothing."""
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+async def _refuse(socket: web.WebSocketResponse, reason: str) -> None:
+    """Say why in a message, for old players show no reason of a close."""
+    if not socket.closed:
+        with suppress(ConnectionError):
+            await socket.send_json({"type": "error", "reason": reason})
+    await _dismiss(socket, reason, WSCloseCode.TRY_AGAIN_LATER)
+
+
+async def _dismiss_when_gone(socket: web.WebSocketResponse, seat: Seat) -> None:
+    """Close the socket when the media has ended, so that the player comes back."""
+    await _dismiss(socket, await asyncio.shield(seat.gone))
+
+
+async def _dismiss(
+    socket: web.WebSocketResponse, reason: str, code: int = WSCloseCode.GOING_AWAY
+) -> None:
+    message = reason.encode()[:REASON_BYTES].decode(errors="ignore").encode()
+    with suppress(ConnectionError):
+        await socket.close(code=code, message=message)
