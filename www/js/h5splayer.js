@@ -2,7 +2,8 @@
 "use strict";
 
 /**
- * The players of h5sup: live video over WebSocket (H5sPlayerWS) and over HLS (H5sPlayerHls).
+ * The players of h5sup: live video over WebSocket (H5sPlayerWS), WebRTC (H5sPlayerRTC) and HLS
+ * (H5sPlayerHls).
  * Constructor options and methods are those of H5Stream's players (manual, chapter 6) plus a few of
  * ours; docs/players.md explains them.
  */
@@ -42,8 +43,10 @@
  * @property {number} targetS the lag aimed at
  * @property {number} droppedFrames
  * @property {number} reconnects
- * @property {number} stalls times the picture had to be set going again
+ * @property {number} stalls times the picture had to be set going again; of WebRTC: times it froze
  * @property {string} mime
+ * @property {number} [packetsLost] WebRTC only
+ * @property {number | null} [roundTripMs] WebRTC only; null until it is known
  */
 
 const H5S_KEEPALIVE_MS = 1000;
@@ -730,6 +733,21 @@ async function h5sPlay(video, onBlocked) {
   }
 }
 
+/**
+ * Start an element for a player, by a click where the browser wants one.
+ * @param {HTMLVideoElement} video
+ * @param {H5sStatus} status
+ * @param {AbortSignal | undefined} signal ends the waiting for a click
+ */
+function h5sStart(video, status, signal) {
+  void h5sPlay(video, () => {
+    if (!signal || signal.aborted) return;
+    status.set("blocked", "click to play");
+    const retry = () => h5sStart(video, status, signal);
+    document.addEventListener("pointerdown", retry, { once: true, signal });
+  });
+}
+
 /** @param {HTMLVideoElement} video @returns {{ shown: number, dropped: number }} */
 function h5sFrames(video) {
   const quality = video.getVideoPlaybackQuality?.();
@@ -738,6 +756,96 @@ function h5sFrames(video) {
     shown: quality.totalVideoFrames - quality.droppedVideoFrames,
     dropped: quality.droppedVideoFrames,
   };
+}
+
+/** Counts the pictures an element shows: the proof that a player plays. */
+class H5sPictures {
+  #video;
+  #meter = new H5sMeter();
+  #shown = 0;
+  #since = Number.NaN;
+  #movedAt = 0;
+
+  /** @param {HTMLVideoElement} video */
+  constructor(video) {
+    this.#video = video;
+  }
+
+  /** Pictures shown so far. */
+  get shown() {
+    return this.#shown;
+  }
+
+  /** When the newest one came, or the count began. */
+  get movedAt() {
+    return this.#movedAt;
+  }
+
+  /** A connection begins: none of its pictures has been shown. @param {number} now */
+  restart(now) {
+    this.#since = Number.NaN;
+    this.#movedAt = now;
+  }
+
+  /** Another element's worth of pictures begins. */
+  clear() {
+    this.#shown = h5sFrames(this.#video).shown;
+    this.#meter.clear();
+  }
+
+  /** @param {number} now @returns {boolean} whether there are new ones */
+  count(now) {
+    const { shown } = h5sFrames(this.#video);
+    const more = shown - this.#shown;
+    this.#shown = shown;
+    if (more <= 0) return false;
+    this.#movedAt = now;
+    this.#meter.add(now, more);
+    if (Number.isNaN(this.#since)) this.#since = now;
+    return true;
+  }
+
+  /** Nothing is to be seen now, for a good reason. @param {number} now */
+  rest(now) {
+    this.#movedAt = now;
+  }
+
+  /** Whether this connection has shown pictures for a while. @param {number} now */
+  isHealthy(now) {
+    return now - this.#since > H5S_HEALTHY_S;
+  }
+
+  /** @param {number} now */
+  fps(now) {
+    return this.#meter.rate(now);
+  }
+}
+
+/** Brings a player back after a loss, later each time until it plays well. */
+class H5sReturn {
+  #backoff = new H5sBackoff();
+  #act;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+
+  /** @param {() => void} act */
+  constructor(act) {
+    this.#act = act;
+  }
+
+  later() {
+    this.cancel();
+    this.#timer = setTimeout(this.#act, this.#backoff.nextMs());
+  }
+
+  cancel() {
+    clearTimeout(this.#timer);
+  }
+
+  /** It plays well: the next wait is short again. */
+  reset() {
+    this.#backoff.reset();
+  }
 }
 
 /**
@@ -749,9 +857,9 @@ class H5sPlayerWS {
   #place;
   #status;
   #presence;
-  #backoff = new H5sBackoff();
+  #pictures;
+  #return = new H5sReturn(() => this.#open());
   #bytes = new H5sMeter();
-  #pictures = new H5sMeter();
   #watchdog = new H5sWatchdog();
   #edge;
   #isConnected = false;
@@ -764,18 +872,14 @@ class H5sPlayerWS {
   #buffer = null;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #ticker;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #retry;
   #mime = ""; // as announced on this socket
   #heardAt = 0;
   #toldAt = 0;
   #end = 0;
-  #shown = 0;
   #isJoined = false;
   #jumpedAt = 0;
   #readyAt = Number.NaN;
   #dryAt = Number.NaN;
-  #playingSince = Number.NaN;
   #pausedSince = Number.NaN;
   #reconnects = 0;
   #stalls = 0;
@@ -787,6 +891,7 @@ class H5sPlayerWS {
     this.#conf = conf;
     this.#place = h5sResolve(conf);
     this.#status = new H5sStatus(conf.onState);
+    this.#pictures = new H5sPictures(this.#place.video);
     this.#edge = new H5sEdge(conf.targetLatency);
     this.#presence = new H5sPresence(
       () => this.#suspend("hidden"),
@@ -812,7 +917,7 @@ class H5sPlayerWS {
   connect() {
     if (this.#isConnected) return;
     this.#isConnected = true;
-    this.#backoff.reset();
+    this.#return.reset();
     h5sPrepareVideo(this.video);
     this.#listening = new AbortController();
     const { signal } = this.#listening;
@@ -830,7 +935,7 @@ class H5sPlayerWS {
     this.#isConnected = false;
     this.#listening?.abort();
     this.#listening = null;
-    clearTimeout(this.#retry);
+    this.#return.cancel();
     this.#closeSocket();
     this.#closeBuffer();
     this.video.removeAttribute("src");
@@ -844,7 +949,7 @@ class H5sPlayerWS {
     const end = this.#buffer?.edge?.end ?? 0;
     return {
       state: this.state,
-      fps: this.#pictures.rate(now),
+      fps: this.#pictures.fps(now),
       bitrateKbps: (this.#bytes.rate(now) * 8) / 1000,
       lagS: Math.max(0, end - this.video.currentTime),
       behindLiveS: this.#behindLive(now),
@@ -857,7 +962,7 @@ class H5sPlayerWS {
   }
 
   #open() {
-    clearTimeout(this.#retry);
+    this.#return.cancel();
     this.#closeSocket();
     this.#status.set("connecting");
     const socket = new WebSocket(this.#url());
@@ -954,15 +1059,7 @@ class H5sPlayerWS {
   }
 
   #play() {
-    void h5sPlay(this.video, () => this.#blocked());
-  }
-
-  /** The browser wants a click first. */
-  #blocked() {
-    if (!this.#listening) return;
-    this.#status.set("blocked", "click to play");
-    const options = { once: true, signal: this.#listening.signal };
-    document.addEventListener("pointerdown", () => this.#play(), options);
+    h5sStart(this.video, this.#status, this.#listening?.signal);
   }
 
   /** Go to the live edge. */
@@ -1005,13 +1102,8 @@ class H5sPlayerWS {
 
   /** Pictures shown: the proof that it plays. @param {number} now */
   #count(now) {
-    const { shown } = h5sFrames(this.video);
-    const more = shown - this.#shown;
-    this.#shown = shown;
-    if (more <= 0) return;
-    this.#pictures.add(now, more);
-    if (Number.isNaN(this.#playingSince)) this.#playingSince = now;
-    if (now - this.#playingSince > H5S_HEALTHY_S) this.#backoff.reset();
+    if (!this.#pictures.count(now)) return;
+    if (this.#pictures.isHealthy(now)) this.#return.reset();
     this.#status.set("playing");
   }
 
@@ -1019,7 +1111,7 @@ class H5sPlayerWS {
   #follow(now) {
     const edge = this.#buffer?.edge;
     if (!edge) return;
-    const verdict = this.#watchdog.check(now, this.#shown, edge.end, this.#edge.gap);
+    const verdict = this.#watchdog.check(now, this.#pictures.shown, edge.end, this.#edge.gap);
     if (verdict === "reconnect") return this.#lost("the picture stands still");
     if (verdict === "jump") return this.#unfreeze();
     if (this.video.seeking) return;
@@ -1076,7 +1168,7 @@ class H5sPlayerWS {
   /** Give the connection back while nobody looks. @param {string} reason */
   #suspend(reason) {
     if (!this.#isConnected || this.state === "suspended") return;
-    clearTimeout(this.#retry);
+    this.#return.cancel();
     this.#closeSocket();
     this.#status.set("suspended", reason);
   }
@@ -1088,11 +1180,10 @@ class H5sPlayerWS {
   /** Whatever went wrong: come back later. The last picture stays. @param {string} reason */
   #lost(reason) {
     if (!this.#socket) return; // already waiting, suspended or stopped
-    clearTimeout(this.#retry);
     this.#closeSocket();
     this.#reconnects += 1;
     this.#status.set("waiting", reason);
-    this.#retry = setTimeout(() => this.#open(), this.#backoff.nextMs());
+    this.#return.later();
   }
 
   #closeSocket() {
@@ -1102,7 +1193,8 @@ class H5sPlayerWS {
     this.#live = null;
     this.#mime = "";
     this.#isJoined = false;
-    this.#playingSince = this.#pausedSince = this.#readyAt = this.#dryAt = Number.NaN;
+    this.#pausedSince = this.#readyAt = this.#dryAt = Number.NaN;
+    this.#pictures.restart(h5sNow());
     if (!socket) return;
     socket.onmessage = socket.onclose = null;
     socket.close();
@@ -1112,9 +1204,8 @@ class H5sPlayerWS {
     this.#buffer?.close();
     this.#buffer = null;
     this.#end = 0;
-    this.#shown = h5sFrames(this.video).shown;
-    this.#watchdog = new H5sWatchdog();
     this.#pictures.clear();
+    this.#watchdog = new H5sWatchdog();
     this.video.playbackRate = 1;
   }
 
@@ -1353,15 +1444,7 @@ class H5sPlayerHls {
   }
 
   #play() {
-    void h5sPlay(this.video, () => this.#blocked());
-  }
-
-  /** The browser wants a click first. */
-  #blocked() {
-    if (!this.#listening) return;
-    this.#status.set("blocked", "click to play");
-    const options = { once: true, signal: this.#listening.signal };
-    document.addEventListener("pointerdown", () => this.#play(), options);
+    h5sStart(this.video, this.#status, this.#listening?.signal);
   }
 
   #tick() {
