@@ -5,6 +5,7 @@ import { icon, make } from "./lib/dom.js";
 import { t } from "./lib/i18n.js";
 import { fixedTransport } from "./lib/playing.js";
 import { language } from "./lib/prefs.js";
+import { sentence } from "./lib/state.js";
 import { makeStage } from "./views/stage.js";
 
 const POLL_MS = 4000;
@@ -44,7 +45,7 @@ async function follow(token, stage) {
   } catch (error) {
     if (error instanceof SignInError) return end(stage, t("needSignIn"), true);
     if (!(error instanceof UnreachableError))
-      return end(stage, error instanceof Error ? error.message : String(error));
+      return end(stage, sentence(error instanceof Error ? error.message : String(error)));
   }
   setTimeout(() => void follow(token, stage), POLL_MS);
 }

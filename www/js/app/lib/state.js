@@ -58,7 +58,7 @@ function bad(word, source, nowMs) {
   };
 }
 
-/** @param {string} text */
-function sentence(text) {
+/** What the server says, as a sentence. @param {string} text */
+export function sentence(text) {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -25,7 +25,9 @@ export function makeStage(token, { fallback, hlsver, buttons }) {
   const reason = make("p", { class: "stage-reason", role: "status" });
   const sound = iconButton("silent", t("soundOn"), () => (video.muted = !video.muted));
   const full = iconButton("full", t("fullScreen"), () => void toggleFullScreen(element));
-  const bar = make("div", { class: "stage-bar" }, name, chip, figures, sound, full, ...buttons);
+  const title = make("div", { class: "stage-title" }, name, chip);
+  const controls = make("div", { class: "stage-buttons" }, sound, full, ...buttons);
+  const bar = make("div", { class: "stage-bar" }, title, figures, controls);
   const element = make("div", { class: "stage" }, video, reason, bar);
   const idler = watchIdle(element);
 
