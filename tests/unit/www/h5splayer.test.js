@@ -601,9 +601,9 @@ describe("WebRTC player", () => {
     await answered();
     show(3);
     assert.equal(player.state, "playing");
-    page.clock.pass(9900);
+    page.clock.pass(9800);
     assert.equal(player.state, "playing");
-    page.clock.pass(200);
+    page.clock.pass(500);
     assert.equal(player.state, "waiting");
   });
   test("comes back when the server ends the media", async () => {
