@@ -8,7 +8,7 @@ import { transport } from "./prefs.js";
 /** @typedef {H5sPlayerWS | H5sPlayerRTC | H5sPlayerHls} Player */
 
 /** @type {Record<Transport, string>} */
-const WORDS = { ws: "transportWs", rtc: "transportRtc", hls: "transportHls" };
+const NAMES = { ws: "transportWs", rtc: "transportRtc", hls: "transportHls" };
 
 /** @type {Map<string, Fallback>} by token: what a tile found out holds for the large picture */
 const found = new Map();
@@ -20,7 +20,7 @@ function players() {
 
 /** @param {Transport} transport */
 export function wayName(transport) {
-  return t(WORDS[transport]);
+  return t(NAMES[transport]);
 }
 
 /** @param {Transport} wish */
