@@ -22,7 +22,9 @@ export default [
   { files: ["**/js/h5splayer.js", "**/js/theme.js"], languageOptions: { sourceType: "script" } },
   {
     files: ["**/js/app/**/*.js"],
-    languageOptions: { globals: { H5sPlayerWS: "readonly", H5sPlayerHls: "readonly" } },
+    languageOptions: {
+      globals: { H5sPlayerWS: "readonly", H5sPlayerRTC: "readonly", H5sPlayerHls: "readonly" },
+    },
   },
   {
     files: ["**/js/app/**/*.js"],

@@ -19,9 +19,9 @@ from shutil import which
 from statistics import median
 
 import psutil
-from playwright.async_api import async_playwright
+from playwright.async_api import Page
 
-from tests.e2e.browser import FLAGS
+from tests.e2e.browser import open_browser
 from tests.e2e.screen import behind_s, watch
 from tests.e2e.server import Server, until
 from tests.fakes.clips import CLIPS, Clips
@@ -196,22 +196,19 @@ FIRST = """async () => {
 
 
 async def in_chromium(
-    clips: Clips, mount: str, work: Callable[[object], Awaitable[None]], path: str
+    clips: Clips, mount: str, work: Callable[[Page], Awaitable[None]], path: str
 ) -> None:
     """Run `work` on a page of a server that shows a camera."""
     with tempfile.TemporaryDirectory() as folder:
-        async with RtspCamera(clips, [mount]) as camera, async_playwright() as playwright:
+        profile = Path(folder) / "profile"
+        async with RtspCamera(clips, [mount]) as camera, open_browser(profile) as context:
             source = {"token": "front", "type": "rtsp", "url": camera.url(mount)}
             server = Server(Path(folder), sources=[source], auth={"enabled": False})
             async with server:
                 await asyncio.sleep(14 if "10" in mount else 5)
-                context = await playwright.chromium.launch_persistent_context(
-                    Path(folder) / "profile", executable_path=which("chromium"), args=FLAGS
-                )
                 page = await context.new_page()
                 await page.goto(server.base + path)
                 await work(page)
-                await context.close()
 
 
 async def join(clips: Clips) -> None:
@@ -219,9 +216,9 @@ async def join(clips: Clips) -> None:
     for mount in ("h264_aac", "h264_gop10"):
         took: list[float] = []
 
-        async def work(page: object, took: list[float] = took) -> None:
+        async def work(page: Page, took: list[float] = took) -> None:
             for _ in range(10):
-                took.append(await page.evaluate(FIRST))  # type: ignore[attr-defined]
+                took.append(await page.evaluate(FIRST))
                 await asyncio.sleep(0.7)
 
         await in_chromium(clips, mount, work, "/ws.html?token=none")
@@ -234,8 +231,8 @@ async def glass(clips: Clips) -> None:
     for mount in ("h264_aac", "h264_mute"):
         late: list[float] = []
 
-        async def work(page: object, late: list[float] = late, mount: str = mount) -> None:
-            seen = await watch(page, 45, 0.1)  # type: ignore[arg-type]
+        async def work(page: Page, late: list[float] = late, mount: str = mount) -> None:
+            seen = await watch(page, 45, 0.1)
             recipe = CLIPS[mount]
             late += [behind_s(one, recipe.fps, recipe.frames) for one in seen[30:]]
 

@@ -8,17 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.async_api import BrowserContext
 
-from tests.e2e.browser import Browser, open_browser
+from tests.e2e.browser import open_browser
 
 
 @pytest.fixture
-async def chromium(tmp_path: Path) -> AsyncIterator[Browser]:
+async def browser(tmp_path: Path) -> AsyncIterator[BrowserContext]:
     """Return a Chromium with a fresh profile."""
-    async with open_browser(tmp_path / "profile") as browser:
-        yield browser
-
-
-@pytest.fixture
-def browser(chromium: Browser) -> BrowserContext:
-    """Return the bare context of a Chromium."""
-    return chromium.context
+    async with open_browser(tmp_path / "profile") as context:
+        yield context

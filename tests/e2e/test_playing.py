@@ -12,8 +12,9 @@ from statistics import median
 
 import aiohttp
 import pytest
-from playwright.async_api import BrowserContext, Page
+from playwright.async_api import BrowserContext
 
+from tests.e2e.browser import complaints_of
 from tests.e2e.screen import behind_s, watch
 from tests.e2e.server import Server, has_new_ffmpeg, until
 from tests.fakes.clips import CLIPS, Clips
@@ -24,17 +25,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 def camera_source(camera: RtspCamera, mount: str, **settings: object) -> dict[str, object]:
     return {"token": "front", "type": "rtsp", "url": camera.url(mount)} | settings
-
-
-def complaints_of(page: Page) -> list[str]:
-    """Collect what the page's console calls an error, from now on."""
-    found: list[str] = []
-    page.on("pageerror", lambda error: found.append(str(error)))
-    page.on(
-        "console",
-        lambda said: found.append(said.text) if said.type == "error" else None,
-    )
-    return found
 
 
 async def sign_in(server: Server) -> str:

@@ -2,7 +2,8 @@
 "use strict";
 
 /**
- * The players of h5sup: live video over WebSocket (H5sPlayerWS) and over HLS (H5sPlayerHls).
+ * The players of h5sup: live video over WebSocket (H5sPlayerWS), WebRTC (H5sPlayerRTC) and HLS
+ * (H5sPlayerHls).
  * Constructor options and methods are those of H5Stream's players (manual, chapter 6) plus a few of
  * ours; docs/players.md explains them.
  */
@@ -42,8 +43,10 @@
  * @property {number} targetS the lag aimed at
  * @property {number} droppedFrames
  * @property {number} reconnects
- * @property {number} stalls times the picture had to be set going again
+ * @property {number} stalls times the picture had to be set going again; of WebRTC: times it froze
  * @property {string} mime
+ * @property {number} [packetsLost] WebRTC only
+ * @property {number | null} [roundTripMs] WebRTC only; null until it is known
  */
 
 const H5S_KEEPALIVE_MS = 1000;
@@ -98,6 +101,19 @@ function h5sSocketUrl(origin, call, parameters) {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) if (value) query.set(name, value);
   return `${origin}/api/v1/${call}?${query}`;
+}
+
+/**
+ * What a text message says, or null when it is not JSON.
+ * @param {string} text
+ * @returns {any}
+ */
+function h5sParse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 /**
@@ -730,6 +746,21 @@ async function h5sPlay(video, onBlocked) {
   }
 }
 
+/**
+ * Start an element for a player, by a click where the browser wants one.
+ * @param {HTMLVideoElement} video
+ * @param {H5sStatus} status
+ * @param {AbortSignal | undefined} signal ends the waiting for a click
+ */
+function h5sStart(video, status, signal) {
+  void h5sPlay(video, () => {
+    if (!signal || signal.aborted) return;
+    status.set("blocked", "click to play");
+    const retry = () => h5sStart(video, status, signal);
+    document.addEventListener("pointerdown", retry, { once: true, signal });
+  });
+}
+
 /** @param {HTMLVideoElement} video @returns {{ shown: number, dropped: number }} */
 function h5sFrames(video) {
   const quality = video.getVideoPlaybackQuality?.();
@@ -738,6 +769,96 @@ function h5sFrames(video) {
     shown: quality.totalVideoFrames - quality.droppedVideoFrames,
     dropped: quality.droppedVideoFrames,
   };
+}
+
+/** Counts the pictures an element shows: the proof that a player plays. */
+class H5sPictures {
+  #video;
+  #meter = new H5sMeter();
+  #shown = 0;
+  #since = Number.NaN;
+  #movedAt = 0;
+
+  /** @param {HTMLVideoElement} video */
+  constructor(video) {
+    this.#video = video;
+  }
+
+  /** Pictures shown so far. */
+  get shown() {
+    return this.#shown;
+  }
+
+  /** When the newest one came, or the count began. */
+  get movedAt() {
+    return this.#movedAt;
+  }
+
+  /** A connection begins: none of its pictures has been shown. @param {number} now */
+  restart(now) {
+    this.#since = Number.NaN;
+    this.#movedAt = now;
+  }
+
+  /** Another element's worth of pictures begins. */
+  clear() {
+    this.#shown = h5sFrames(this.#video).shown;
+    this.#meter.clear();
+  }
+
+  /** @param {number} now @returns {boolean} whether there are new ones */
+  count(now) {
+    const { shown } = h5sFrames(this.#video);
+    const more = shown - this.#shown;
+    this.#shown = shown;
+    if (more <= 0) return false;
+    this.#movedAt = now;
+    this.#meter.add(now, more);
+    if (Number.isNaN(this.#since)) this.#since = now;
+    return true;
+  }
+
+  /** Nothing is to be seen now, for a good reason. @param {number} now */
+  rest(now) {
+    this.#movedAt = now;
+  }
+
+  /** Whether this connection has shown pictures for a while. @param {number} now */
+  isHealthy(now) {
+    return now - this.#since > H5S_HEALTHY_S;
+  }
+
+  /** @param {number} now */
+  fps(now) {
+    return this.#meter.rate(now);
+  }
+}
+
+/** Brings a player back after a loss, later each time until it plays well. */
+class H5sReturn {
+  #backoff = new H5sBackoff();
+  #act;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+
+  /** @param {() => void} act */
+  constructor(act) {
+    this.#act = act;
+  }
+
+  later() {
+    this.cancel();
+    this.#timer = setTimeout(this.#act, this.#backoff.nextMs());
+  }
+
+  cancel() {
+    clearTimeout(this.#timer);
+  }
+
+  /** It plays well: the next wait is short again. */
+  reset() {
+    this.#backoff.reset();
+  }
 }
 
 /**
@@ -749,9 +870,9 @@ class H5sPlayerWS {
   #place;
   #status;
   #presence;
-  #backoff = new H5sBackoff();
+  #pictures;
+  #return = new H5sReturn(() => this.#open());
   #bytes = new H5sMeter();
-  #pictures = new H5sMeter();
   #watchdog = new H5sWatchdog();
   #edge;
   #isConnected = false;
@@ -764,18 +885,14 @@ class H5sPlayerWS {
   #buffer = null;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #ticker;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #retry;
   #mime = ""; // as announced on this socket
   #heardAt = 0;
   #toldAt = 0;
   #end = 0;
-  #shown = 0;
   #isJoined = false;
   #jumpedAt = 0;
   #readyAt = Number.NaN;
   #dryAt = Number.NaN;
-  #playingSince = Number.NaN;
   #pausedSince = Number.NaN;
   #reconnects = 0;
   #stalls = 0;
@@ -787,6 +904,7 @@ class H5sPlayerWS {
     this.#conf = conf;
     this.#place = h5sResolve(conf);
     this.#status = new H5sStatus(conf.onState);
+    this.#pictures = new H5sPictures(this.#place.video);
     this.#edge = new H5sEdge(conf.targetLatency);
     this.#presence = new H5sPresence(
       () => this.#suspend("hidden"),
@@ -812,7 +930,7 @@ class H5sPlayerWS {
   connect() {
     if (this.#isConnected) return;
     this.#isConnected = true;
-    this.#backoff.reset();
+    this.#return.reset();
     h5sPrepareVideo(this.video);
     this.#listening = new AbortController();
     const { signal } = this.#listening;
@@ -830,7 +948,7 @@ class H5sPlayerWS {
     this.#isConnected = false;
     this.#listening?.abort();
     this.#listening = null;
-    clearTimeout(this.#retry);
+    this.#return.cancel();
     this.#closeSocket();
     this.#closeBuffer();
     this.video.removeAttribute("src");
@@ -844,7 +962,7 @@ class H5sPlayerWS {
     const end = this.#buffer?.edge?.end ?? 0;
     return {
       state: this.state,
-      fps: this.#pictures.rate(now),
+      fps: this.#pictures.fps(now),
       bitrateKbps: (this.#bytes.rate(now) * 8) / 1000,
       lagS: Math.max(0, end - this.video.currentTime),
       behindLiveS: this.#behindLive(now),
@@ -857,7 +975,7 @@ class H5sPlayerWS {
   }
 
   #open() {
-    clearTimeout(this.#retry);
+    this.#return.cancel();
     this.#closeSocket();
     this.#status.set("connecting");
     const socket = new WebSocket(this.#url());
@@ -898,13 +1016,9 @@ class H5sPlayerWS {
 
   /** A text event of the server. @param {string} text */
   #heard(text) {
-    try {
-      const event = JSON.parse(text);
-      if (event.type === "H5S_EVENT_LIVE_TIME" && Number.isFinite(event.liveTime?.nMediaTime))
-        this.#live = { at: h5sNow(), mediaTime: event.liveTime.nMediaTime };
-    } catch {
-      // not ours to understand; the page gets it as it came
-    }
+    const event = h5sParse(text);
+    if (event?.type === "H5S_EVENT_LIVE_TIME" && Number.isFinite(event.liveTime?.nMediaTime))
+      this.#live = { at: h5sNow(), mediaTime: event.liveTime.nMediaTime };
     this.#conf.callback?.(text, this.#conf.userdata);
   }
 
@@ -954,15 +1068,7 @@ class H5sPlayerWS {
   }
 
   #play() {
-    void h5sPlay(this.video, () => this.#blocked());
-  }
-
-  /** The browser wants a click first. */
-  #blocked() {
-    if (!this.#listening) return;
-    this.#status.set("blocked", "click to play");
-    const options = { once: true, signal: this.#listening.signal };
-    document.addEventListener("pointerdown", () => this.#play(), options);
+    h5sStart(this.video, this.#status, this.#listening?.signal);
   }
 
   /** Go to the live edge. */
@@ -1005,13 +1111,8 @@ class H5sPlayerWS {
 
   /** Pictures shown: the proof that it plays. @param {number} now */
   #count(now) {
-    const { shown } = h5sFrames(this.video);
-    const more = shown - this.#shown;
-    this.#shown = shown;
-    if (more <= 0) return;
-    this.#pictures.add(now, more);
-    if (Number.isNaN(this.#playingSince)) this.#playingSince = now;
-    if (now - this.#playingSince > H5S_HEALTHY_S) this.#backoff.reset();
+    if (!this.#pictures.count(now)) return;
+    if (this.#pictures.isHealthy(now)) this.#return.reset();
     this.#status.set("playing");
   }
 
@@ -1019,7 +1120,7 @@ class H5sPlayerWS {
   #follow(now) {
     const edge = this.#buffer?.edge;
     if (!edge) return;
-    const verdict = this.#watchdog.check(now, this.#shown, edge.end, this.#edge.gap);
+    const verdict = this.#watchdog.check(now, this.#pictures.shown, edge.end, this.#edge.gap);
     if (verdict === "reconnect") return this.#lost("the picture stands still");
     if (verdict === "jump") return this.#unfreeze();
     if (this.video.seeking) return;
@@ -1076,7 +1177,7 @@ class H5sPlayerWS {
   /** Give the connection back while nobody looks. @param {string} reason */
   #suspend(reason) {
     if (!this.#isConnected || this.state === "suspended") return;
-    clearTimeout(this.#retry);
+    this.#return.cancel();
     this.#closeSocket();
     this.#status.set("suspended", reason);
   }
@@ -1088,11 +1189,10 @@ class H5sPlayerWS {
   /** Whatever went wrong: come back later. The last picture stays. @param {string} reason */
   #lost(reason) {
     if (!this.#socket) return; // already waiting, suspended or stopped
-    clearTimeout(this.#retry);
     this.#closeSocket();
     this.#reconnects += 1;
     this.#status.set("waiting", reason);
-    this.#retry = setTimeout(() => this.#open(), this.#backoff.nextMs());
+    this.#return.later();
   }
 
   #closeSocket() {
@@ -1102,7 +1202,8 @@ class H5sPlayerWS {
     this.#live = null;
     this.#mime = "";
     this.#isJoined = false;
-    this.#playingSince = this.#pausedSince = this.#readyAt = this.#dryAt = Number.NaN;
+    this.#pausedSince = this.#readyAt = this.#dryAt = Number.NaN;
+    this.#pictures.restart(h5sNow());
     if (!socket) return;
     socket.onmessage = socket.onclose = null;
     socket.close();
@@ -1112,9 +1213,8 @@ class H5sPlayerWS {
     this.#buffer?.close();
     this.#buffer = null;
     this.#end = 0;
-    this.#shown = h5sFrames(this.video).shown;
-    this.#watchdog = new H5sWatchdog();
     this.#pictures.clear();
+    this.#watchdog = new H5sWatchdog();
     this.video.playbackRate = 1;
   }
 
@@ -1122,6 +1222,426 @@ class H5sPlayerWS {
   #behindLive(now) {
     if (!this.#live || !this.#isJoined) return null;
     return Math.max(0, this.#live.mediaTime + now - this.#live.at - this.video.currentTime);
+  }
+}
+
+/**
+ * One peer connection to a server that offers. Steps of signalling run one after another, so that no
+ * candidate overtakes the description it belongs to. Owned by a player; lives from one connection to
+ * the next.
+ */
+class H5sPeer {
+  #send;
+  #onConnected;
+  #onLost;
+  #delayS;
+  /** @type {RTCConfiguration} */
+  #config = {};
+  /** @type {RTCPeerConnection | null} */
+  #peer = null;
+  /** @type {RTCIceCandidateInit[]} candidates that came before the offer */
+  #early = [];
+  #steps = Promise.resolve();
+  #isClosed = false;
+
+  /**
+   * @param {(message: object) => void} send
+   * @param {(stream: MediaStream) => void} onConnected
+   * @param {(reason: string) => void} onLost
+   * @param {number} delayS how long the browser may hold pictures to smooth their arrival
+   */
+  constructor(send, onConnected, onLost, delayS) {
+    this.#send = send;
+    this.#onConnected = onConnected;
+    this.#onLost = onLost;
+    this.#delayS = delayS;
+  }
+
+  /** The servers to find a way with; the offer comes after them. @param {RTCConfiguration} config */
+  configure({ iceServers = [], iceTransportPolicy = "all" }) {
+    this.#config = { iceServers, iceTransportPolicy };
+  }
+
+  /** Answer the server's offer as the browser can. @param {string} sdp */
+  answer(sdp) {
+    this.#next(async () => {
+      const peer = (this.#peer ??= this.#make());
+      await peer.setRemoteDescription({ type: "offer", sdp });
+      const answer = await peer.createAnswer();
+      await peer.setLocalDescription(answer);
+      if (/^m=video 0 /m.test(answer.sdp ?? "")) throw new Error("cannot play this over WebRTC");
+      for (const receiver of peer.getReceivers()) h5sHasten(receiver, this.#delayS);
+      this.#send({ type: "answer", sdp: answer.sdp });
+      for (const candidate of this.#early.splice(0)) await h5sAddCandidate(peer, candidate);
+    });
+  }
+
+  /** A candidate of the server's. @param {RTCIceCandidateInit} candidate */
+  add({ candidate, sdpMid, sdpMLineIndex }) {
+    const init = { candidate, sdpMid, sdpMLineIndex };
+    this.#next(async () => {
+      if (this.#peer) await h5sAddCandidate(this.#peer, init);
+      else this.#early.push(init);
+    });
+  }
+
+  /** @returns {Promise<RTCStatsReport> | undefined} */
+  getStats() {
+    return this.#peer?.getStats();
+  }
+
+  /** Let go of everything. Safe to call twice. */
+  close() {
+    this.#isClosed = true;
+    const peer = this.#peer;
+    this.#peer = null;
+    if (!peer) return;
+    peer.onicecandidate = peer.onconnectionstatechange = null;
+    peer.close();
+  }
+
+  #make() {
+    const peer = new RTCPeerConnection(this.#config);
+    peer.onicecandidate = ({ candidate }) => {
+      if (candidate) this.#next(() => this.#tell(candidate));
+    };
+    peer.onconnectionstatechange = () => this.#changed(peer);
+    return peer;
+  }
+
+  /** @param {RTCIceCandidate} candidate */
+  async #tell({ candidate, sdpMid, sdpMLineIndex }) {
+    this.#send({ type: "remoteice", candidate, sdpMid, sdpMLineIndex });
+  }
+
+  /** @param {RTCPeerConnection} peer */
+  #changed(peer) {
+    if (peer.connectionState === "failed") this.#onLost("no way to the server for media");
+    if (peer.connectionState === "connected")
+      this.#onConnected(new MediaStream(peer.getReceivers().map(({ track }) => track)));
+  }
+
+  /** Do a step after those before it. @param {() => Promise<void>} step */
+  #next(step) {
+    this.#steps = this.#steps
+      .then(() => (this.#isClosed ? undefined : step()))
+      .catch((error) => {
+        if (!this.#isClosed) this.#onLost(error instanceof Error ? error.message : String(error));
+      });
+  }
+}
+
+/**
+ * Hold pictures no longer than asked, where the browser can be told.
+ * @param {RTCRtpReceiver} receiver
+ * @param {number} seconds
+ */
+function h5sHasten(receiver, seconds) {
+  if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = seconds * 1000;
+  else if ("playoutDelayHint" in receiver) Reflect.set(receiver, "playoutDelayHint", seconds);
+}
+
+/**
+ * @param {RTCPeerConnection} peer
+ * @param {RTCIceCandidateInit} candidate
+ */
+async function h5sAddCandidate(peer, candidate) {
+  await peer.addIceCandidate(candidate).catch(() => undefined); // a kind unknown here is no loss
+}
+
+/** What getStats() tells of the video received, sample by sample. */
+class H5sRtcFigures {
+  lagS = 0;
+  dropped = 0;
+  lost = 0;
+  freezes = 0;
+  mime = "";
+  /** @type {number | null} */
+  roundTripMs = null;
+  #last = { bytes: 0, held: 0, emitted: 0, decoding: 0, decoded: 0 };
+
+  /** @param {RTCStatsReport} report @returns {number} bytes received since the sample before */
+  take(report) {
+    const entries = [...report.values()];
+    const pair = entries.find((entry) => entry.type === "candidate-pair" && entry.nominated);
+    const trip = pair?.currentRoundTripTime;
+    this.roundTripMs = Number.isFinite(trip) ? trip * 1000 : null;
+    const video = entries.find((entry) => entry.type === "inbound-rtp" && entry.kind === "video");
+    if (!video) return 0;
+    this.dropped = video.framesDropped ?? 0;
+    this.lost = Math.max(0, video.packetsLost ?? 0);
+    this.freezes = video.freezeCount ?? 0;
+    this.mime = report.get(video.codecId)?.mimeType ?? "";
+    return this.#advance(video);
+  }
+
+  /** @param {any} video sums since the connection began @returns {number} new bytes */
+  #advance(video) {
+    const last = this.#last;
+    const now = {
+      bytes: video.bytesReceived ?? 0,
+      held: video.jitterBufferDelay ?? 0,
+      emitted: video.jitterBufferEmittedCount ?? 0,
+      decoding: video.totalDecodeTime ?? 0,
+      decoded: video.framesDecoded ?? 0,
+    };
+    this.#last = now;
+    const [emitted, decoded] = [now.emitted - last.emitted, now.decoded - last.decoded];
+    if (emitted > 0 && decoded > 0)
+      this.lagS = (now.held - last.held) / emitted + (now.decoding - last.decoding) / decoded;
+    return now.bytes - last.bytes;
+  }
+}
+
+/**
+ * Plays one source over WebRTC, as close to live as the network is, until disconnect(). It comes back
+ * by itself after any loss.
+ */
+class H5sPlayerRTC {
+  #conf;
+  #place;
+  #status;
+  #presence;
+  #pictures;
+  #return = new H5sReturn(() => this.#open());
+  #bytes = new H5sMeter();
+  #figures = new H5sRtcFigures();
+  #delayS;
+  #isConnected = false;
+  /** @type {AbortController | null} listeners of one connect() */
+  #listening = null;
+  /** @type {WebSocket | null} */
+  #socket = null;
+  /** @type {H5sPeer | null} */
+  #peer = null;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #ticker;
+  #isAttached = false; // the element has the media of this connection
+  #toldAt = 0;
+  #pausedSince = Number.NaN;
+  #reconnects = 0;
+
+  /** @param {H5sConf} conf */
+  constructor(conf) {
+    this.#conf = conf;
+    this.#place = h5sResolve(conf);
+    this.#status = new H5sStatus(conf.onState);
+    this.#pictures = new H5sPictures(this.#place.video);
+    this.#delayS = h5sClamp(conf.targetLatency ?? 0, 0, 4); // browsers take no more
+    this.#presence = new H5sPresence(
+      () => this.#suspend("hidden"),
+      () => this.#seen(),
+    );
+  }
+
+  /** Whether this browser can play so at all. */
+  static get isSupported() {
+    return "RTCPeerConnection" in globalThis && "WebSocket" in globalThis;
+  }
+
+  /** @returns {H5sState} */
+  get state() {
+    return this.#status.state;
+  }
+
+  get video() {
+    return this.#place.video;
+  }
+
+  /** Start playing. Does nothing while connected. */
+  connect() {
+    if (this.#isConnected) return;
+    this.#isConnected = true;
+    this.#return.reset();
+    h5sPrepareVideo(this.video);
+    this.#listening = new AbortController();
+    const { signal } = this.#listening;
+    this.video.addEventListener("play", () => this.#resumed(), { signal });
+    this.#presence.watch(signal);
+    this.#open();
+  }
+
+  /** Stop playing and free everything. Safe to call twice; connect() starts again. */
+  disconnect() {
+    if (!this.#isConnected) return;
+    this.#isConnected = false;
+    this.#listening?.abort();
+    this.#listening = null;
+    this.#return.cancel();
+    this.#close();
+    this.video.srcObject = null;
+    this.#status.set("stopped");
+  }
+
+  /** @returns {H5sStats} figures of this moment */
+  stats() {
+    const now = h5sNow();
+    const { lagS, dropped, lost, freezes, mime, roundTripMs } = this.#figures;
+    return {
+      state: this.state,
+      fps: this.#pictures.fps(now),
+      bitrateKbps: (this.#bytes.rate(now) * 8) / 1000,
+      lagS,
+      behindLiveS: roundTripMs === null ? null : lagS + roundTripMs / 2000,
+      targetS: this.#delayS,
+      droppedFrames: dropped,
+      reconnects: this.#reconnects,
+      stalls: freezes,
+      mime,
+      packetsLost: lost,
+      roundTripMs,
+    };
+  }
+
+  #open() {
+    this.#return.cancel();
+    this.#close();
+    this.#status.set("connecting");
+    this.#pictures.clear();
+    this.#pictures.restart(h5sNow());
+    this.#bytes.clear();
+    this.#figures = new H5sRtcFigures();
+    this.#peer = new H5sPeer(
+      (message) => this.#send(message),
+      (stream) => this.#attach(stream),
+      (reason) => this.#lost(reason),
+      this.#delayS,
+    );
+    const socket = new WebSocket(this.#url());
+    socket.onopen = () => this.#send({ type: "open" });
+    socket.onmessage = (event) => this.#received(event.data);
+    socket.onclose = (event) => this.#lost(event.reason || "connection closed");
+    this.#socket = socket;
+    this.#ticker = setInterval(() => this.#tick(), H5S_TICK_MS);
+  }
+
+  #url() {
+    return h5sSocketUrl(this.#place.ws, "h5srtcapi", {
+      token: this.#place.token,
+      profile: this.#conf.profile ?? "",
+      session: this.#place.session,
+    });
+  }
+
+  /** @param {object} message */
+  #send(message) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  }
+
+  /** @param {string} text */
+  #received(text) {
+    if (!this.#signalled(h5sParse(text))) this.#conf.callback?.(text, this.#conf.userdata);
+  }
+
+  /** @param {any} message @returns {boolean} whether it was signalling */
+  #signalled(message) {
+    switch (message?.type) {
+      case "iceserver":
+        this.#peer?.configure(message);
+        return true;
+      case "offer":
+        this.#peer?.answer(message.sdp);
+        return true;
+      case "remoteice":
+        this.#peer?.add(message);
+        return true;
+      case "error":
+        this.#lost(String(message.reason));
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  /** The media can flow: only now does the last picture go. @param {MediaStream} stream */
+  #attach(stream) {
+    this.video.srcObject = stream;
+    this.#isAttached = true;
+    this.#play();
+  }
+
+  #play() {
+    h5sStart(this.video, this.#status, this.#listening?.signal);
+  }
+
+  #tick() {
+    const now = h5sNow();
+    if (now - this.#toldAt >= H5S_KEEPALIVE_MS / 1000) this.#keepAlive(now);
+    if (this.#pictures.count(now)) return this.#moved(now);
+    if (!this.#isAttached || !this.video.paused) this.#pausedSince = Number.NaN;
+    else if (this.video.ended) return this.#lost("the server ended the media");
+    else return this.#paused(now);
+    if (document.hidden) this.#pictures.rest(now);
+    if (now - this.#pictures.movedAt > H5S_SILENCE_S) this.#lost("no picture for 10 s");
+  }
+
+  /** @param {number} now */
+  #keepAlive(now) {
+    this.#toldAt = now;
+    this.#send({ type: "keepalive" });
+    void this.#sample();
+  }
+
+  async #sample() {
+    const figures = this.#figures;
+    const report = await this.#peer?.getStats()?.catch(() => null); // it may have just ended
+    if (report && figures === this.#figures) this.#bytes.add(h5sNow(), figures.take(report));
+  }
+
+  /** New pictures: the proof that it plays. @param {number} now */
+  #moved(now) {
+    if (!this.#isAttached) return;
+    if (this.#pictures.isHealthy(now)) this.#return.reset();
+    this.#status.set("playing");
+  }
+
+  /** @param {number} now */
+  #paused(now) {
+    this.#pictures.rest(now);
+    if (Number.isNaN(this.#pausedSince)) this.#pausedSince = now;
+    if (now - this.#pausedSince > H5S_PAUSED_S && !document.hidden) this.#suspend("paused");
+  }
+
+  /** The element started, perhaps by a person after a pause. */
+  #resumed() {
+    if (this.state === "suspended") this.#open();
+  }
+
+  /** The page is visible again. */
+  #seen() {
+    if (this.state === "suspended") this.#open();
+    else if (this.#isAttached) this.#play();
+  }
+
+  /** Give the connection back while nobody looks. @param {string} reason */
+  #suspend(reason) {
+    if (!this.#isConnected || this.state === "suspended") return;
+    this.#return.cancel();
+    this.#close();
+    this.#status.set("suspended", reason);
+  }
+
+  /** Whatever went wrong: come back later. The last picture stays. @param {string} reason */
+  #lost(reason) {
+    if (!this.#socket) return; // already waiting, suspended or stopped
+    this.#close();
+    this.#reconnects += 1;
+    this.#status.set("waiting", reason);
+    this.#return.later();
+  }
+
+  /** End the connection; the element keeps its picture. */
+  #close() {
+    clearInterval(this.#ticker);
+    this.#isAttached = false;
+    this.#pausedSince = Number.NaN;
+    this.#peer?.close();
+    this.#peer = null;
+    const socket = this.#socket;
+    this.#socket = null;
+    if (!socket) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
   }
 }
 
@@ -1353,15 +1873,7 @@ class H5sPlayerHls {
   }
 
   #play() {
-    void h5sPlay(this.video, () => this.#blocked());
-  }
-
-  /** The browser wants a click first. */
-  #blocked() {
-    if (!this.#listening) return;
-    this.#status.set("blocked", "click to play");
-    const options = { once: true, signal: this.#listening.signal };
-    document.addEventListener("pointerdown", () => this.#play(), options);
+    h5sStart(this.video, this.#status, this.#listening?.signal);
   }
 
   #tick() {
@@ -1428,12 +1940,14 @@ class H5sPlayerHls {
 }
 
 /**
- * The player that suits this browser: WebSocket where it has Media Source Extensions, else HLS.
+ * The player that suits this browser: WebSocket where it has Media Source Extensions, else WebRTC,
+ * else HLS.
  * @param {H5sConf} conf
  */
 function H5sPlayerCreate(conf) {
-  return H5sPlayerWS.isSupported ? new H5sPlayerWS(conf) : new H5sPlayerHls(conf);
+  if (H5sPlayerWS.isSupported) return new H5sPlayerWS(conf);
+  return H5sPlayerRTC.isSupported ? new H5sPlayerRTC(conf) : new H5sPlayerHls(conf);
 }
 
 // One file serves `<script src>` and `import "./h5splayer.js"` alike.
-Object.assign(globalThis, { H5sPlayerWS, H5sPlayerHls, H5sPlayerCreate });
+Object.assign(globalThis, { H5sPlayerWS, H5sPlayerRTC, H5sPlayerHls, H5sPlayerCreate });

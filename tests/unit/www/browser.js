@@ -45,6 +45,8 @@ export class FakeVideo extends EventTarget {
   playbackRate = 1;
   frames = 0;
   error = null;
+  ended = false;
+  srcObject = null;
   buffered = { length: 0 };
 
   set src(url) {
@@ -136,12 +138,87 @@ export class FakeSource extends EventTarget {
   }
 }
 
+class FakeStream {
+  constructor(tracks) {
+    this.tracks = tracks;
+  }
+}
+
+/** A receiver as Chromium has it. */
+class FakeReceiver {
+  jitterBufferTarget = null;
+  track = { kind: "video" };
+}
+
+/** Keeps a protocol of what was asked of it, in order. */
+export class FakePeer {
+  static made = [];
+
+  constructor(config) {
+    this.config = config;
+    this.calls = [];
+    this.receivers = [new FakeReceiver()];
+    this.connectionState = "new";
+    this.answerSdp = "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n";
+    this.stats = [];
+    FakePeer.made.push(this);
+  }
+
+  get isClosed() {
+    return this.connectionState === "closed";
+  }
+
+  async setRemoteDescription({ type, sdp }) {
+    this.calls.push([type, sdp]);
+    if (sdp === "broken") throw new Error("Invalid SDP line.");
+  }
+
+  async createAnswer() {
+    return { type: "answer", sdp: this.answerSdp };
+  }
+
+  async setLocalDescription({ type }) {
+    this.calls.push(["local", type]);
+    this.find("candidate:early"); // gathering starts here, before the answer is out
+  }
+
+  async addIceCandidate({ candidate, sdpMid, sdpMLineIndex }) {
+    this.calls.push(["candidate", candidate, sdpMid, sdpMLineIndex]);
+    if (candidate.includes("unknown")) throw new DOMException("no", "OperationError");
+  }
+
+  getReceivers() {
+    return this.receivers;
+  }
+
+  async getStats() {
+    if (this.isClosed) throw new DOMException("closed", "InvalidStateError");
+    return new Map(this.stats.map((entry) => [entry.id, entry]));
+  }
+
+  close() {
+    this.connectionState = "closed";
+  }
+
+  /** A candidate of the browser's own. */
+  find(candidate) {
+    this.onicecandidate?.({ candidate: { candidate, sdpMid: "0", sdpMLineIndex: 0 } });
+  }
+
+  /** The connection comes or goes. */
+  become(state) {
+    this.connectionState = state;
+    this.onconnectionstatechange?.();
+  }
+}
+
 /**
  * Load h5splayer.js by itself, as a page does.
  * @param {(name: string) => unknown} [read]
  */
 export function loadPlayer() {
   FakeSocket.made = [];
+  FakePeer.made = [];
   FakeSource.last = null;
   FakeSource.supported = /avc1|mp4a/;
   const clock = new FakeClock();
@@ -152,6 +229,7 @@ export function loadPlayer() {
   const urls = new Set();
   const context = createContext({
     ...{ document: page, WebSocket: FakeSocket, MediaSource: FakeSource, DOMException },
+    ...{ RTCPeerConnection: FakePeer, MediaStream: FakeStream },
     ...{ HTMLVideoElement: FakeVideo, AbortController, URLSearchParams, Event },
     location: { protocol: "http:", host: "cameras.test:8080", origin: "http://cameras.test:8080" },
     URL: {
@@ -170,7 +248,16 @@ export function loadPlayer() {
   });
   runInContext(readFileSync(PLAYER, "utf8"), context);
   const get = (name) => runInContext(name, context);
-  return { get, video, page, clock, urls, sockets: FakeSocket.made };
+  return {
+    context,
+    get,
+    video,
+    page,
+    clock,
+    urls,
+    sockets: FakeSocket.made,
+    peers: FakePeer.made,
+  };
 }
 
 /** Time that passes only when told to. */

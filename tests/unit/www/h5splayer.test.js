@@ -433,6 +433,341 @@ describe("WebSocket player", () => {
   });
 });
 
+describe("WebRTC player", () => {
+  const peer = () => page.peers.at(-1);
+  const told = () => newest().sent.map((text) => JSON.parse(text));
+  const say = (message) => newest().say(JSON.stringify(message));
+  /** Signalling is a chain of promises: let it run. */
+  const settle = () => new Promise(setImmediate);
+  const candidate = (text) => ({ candidate: text, sdpMid: "0", sdpMLineIndex: 0 });
+
+  /** A player whose connection stands. */
+  async function connected(conf = {}) {
+    const player = make("H5sPlayerRTC", { videoid: "v", token: "demo", ...conf });
+    player.connect();
+    newest().onopen();
+    await answered();
+    return player;
+  }
+  async function answered() {
+    say({ type: "offer", sdp: "v=0" });
+    await settle();
+    peer().become("connected");
+  }
+  /** Pictures come for a while. */
+  function show(seconds) {
+    for (let i = 0; i < seconds * 25; i += 1) {
+      page.video.frames += 1;
+      page.clock.pass(40);
+    }
+  }
+
+  test("asks for its source as the API wants it, and says that it is there", () => {
+    const conf = { videoid: "v", token: "a b", session: "s1", profile: "sub", rootpath: "/x/" };
+    make("H5sPlayerRTC", conf).connect();
+    const url = new URL(newest().url);
+    assert.equal(url.origin + url.pathname, "ws://cameras.test:8080/api/v1/h5srtcapi");
+    const asked = Object.fromEntries(url.searchParams);
+    assert.deepEqual(asked, { token: "a b", profile: "sub", session: "s1" });
+    newest().onopen();
+    assert.deepEqual(told(), [{ type: "open" }]);
+  });
+  test("answers an offer first and tells its candidates after", async () => {
+    await connected();
+    assert.deepEqual(peer().calls, [
+      ["offer", "v=0"],
+      ["local", "answer"],
+    ]);
+    assert.deepEqual(told().slice(1), [
+      { type: "answer", sdp: peer().answerSdp },
+      { type: "remoteice", ...candidate("candidate:early") },
+    ]);
+    peer().find("candidate:late");
+    peer().onicecandidate({ candidate: null });
+    await settle();
+    assert.deepEqual(told().at(-1), { type: "remoteice", ...candidate("candidate:late") });
+  });
+  test("uses the ICE servers that come before the offer", async () => {
+    make("H5sPlayerRTC", { videoid: "v", token: "t" }).connect();
+    const servers = [{ urls: "turn:turn.test", username: "u", credential: "c" }];
+    say({ type: "iceserver", iceServers: servers, iceTransportPolicy: "relay" });
+    say({ type: "offer", sdp: "v=0" });
+    await settle();
+    const { iceServers, iceTransportPolicy } = peer().config;
+    assert.deepEqual(JSON.parse(JSON.stringify(iceServers)), servers);
+    assert.equal(iceTransportPolicy, "relay");
+  });
+  test("keeps candidates that come before the offer, and takes later ones at once", async () => {
+    const player = make("H5sPlayerRTC", { videoid: "v", token: "t" });
+    player.connect();
+    say({ type: "remoteice", ...candidate("candidate:1") });
+    await settle();
+    assert.equal(page.peers.length, 0);
+    say({ type: "offer", sdp: "v=0" });
+    say({ type: "remoteice", ...candidate("candidate:unknown") });
+    say({ type: "remoteice", ...candidate("candidate:3") });
+    await settle();
+    assert.deepEqual(
+      peer().calls.map(([name, what]) => [name, what]),
+      [
+        ["offer", "v=0"],
+        ["local", "answer"],
+        ["candidate", "candidate:1"],
+        ["candidate", "candidate:unknown"],
+        ["candidate", "candidate:3"],
+      ],
+    );
+    assert.equal(player.state, "connecting");
+  });
+  test("asks for the least delay, or the one its page wants", async () => {
+    await connected();
+    assert.equal(peer().receivers[0].jitterBufferTarget, 0);
+    await connected({ targetLatency: 0.3 });
+    assert.equal(peer().receivers[0].jitterBufferTarget, 300);
+  });
+  test("gives its element the media once it flows, silent and by itself", async () => {
+    make("H5sPlayerRTC", { videoid: "v", token: "t" }).connect();
+    say({ type: "offer", sdp: "v=0" });
+    await settle();
+    assert.equal(page.video.srcObject, null);
+    peer().become("connected");
+    assert.deepEqual([...page.video.srcObject.tracks], [peer().receivers[0].track]);
+    assert.equal(page.video.muted, true);
+    assert.equal(page.video.paused, false);
+  });
+  test("says what keeps it from playing, and comes back", async () => {
+    const states = [];
+    const onState = (state, reason) => states.push([state, reason]);
+    const player = make("H5sPlayerRTC", { videoid: "v", token: "t", onState });
+    player.connect();
+    say({ type: "error", reason: "no H.264 to send" });
+    newest().drop("gone");
+    assert.deepEqual(states.at(-1), ["waiting", "no H.264 to send"]);
+    assert.equal(newest().isClosed, true);
+    page.clock.pass(1100);
+    assert.equal(page.sockets.length, 2);
+    say({ type: "offer", sdp: "broken" });
+    await settle();
+    assert.equal(states.at(-1)[0], "waiting");
+    assert.match(states.at(-1)[1], /Invalid SDP line/);
+    assert.equal(peer().isClosed, true);
+    page.clock.pass(1700);
+    assert.equal(page.sockets.length, 3);
+    assert.equal(player.stats().reconnects, 2);
+  });
+  test("does not answer for a video that the browser can't play", async () => {
+    const player = make("H5sPlayerRTC", { videoid: "v", token: "t" });
+    const refuse = page.get("RTCPeerConnection").prototype;
+    const { createAnswer } = refuse;
+    refuse.createAnswer = async () => ({ type: "answer", sdp: "v=0\r\nm=video 0 RTP 98\r\n" });
+    player.connect();
+    say({ type: "offer", sdp: "v=0" });
+    await settle();
+    refuse.createAnswer = createAnswer;
+    assert.equal(player.state, "waiting");
+    assert.deepEqual(told(), []);
+  });
+  test("comes back when no way for media is found, and after a closed socket", async () => {
+    const player = await connected();
+    peer().become("failed");
+    assert.equal(player.state, "waiting");
+    page.clock.pass(1100);
+    await answered();
+    newest().drop("source lost");
+    assert.equal(player.state, "waiting");
+    assert.ok(page.peers.every((one) => one.isClosed));
+    page.clock.pass(1700);
+    assert.equal(page.sockets.length, 3);
+    assert.ok(page.sockets.slice(0, -1).every((socket) => socket.isClosed));
+  });
+  test("keeps the last picture until the next connection stands", async () => {
+    await connected();
+    const old = page.video.srcObject;
+    newest().drop();
+    page.clock.pass(1100);
+    say({ type: "offer", sdp: "v=0" });
+    await settle();
+    assert.equal(page.video.srcObject, old);
+    peer().become("connected");
+    assert.notEqual(page.video.srcObject, old);
+  });
+  test("comes back after 10 s without an offer, and without a picture", async () => {
+    const player = make("H5sPlayerRTC", { videoid: "v", token: "t" });
+    player.connect();
+    page.clock.pass(9900);
+    assert.equal(page.sockets.length, 1);
+    page.clock.pass(1300);
+    assert.equal(page.sockets.length, 2);
+    await answered();
+    show(3);
+    assert.equal(player.state, "playing");
+    page.clock.pass(9800);
+    assert.equal(player.state, "playing");
+    page.clock.pass(500);
+    assert.equal(player.state, "waiting");
+  });
+  test("comes back when the server ends the media", async () => {
+    const player = await connected();
+    show(1);
+    page.video.paused = page.video.ended = true;
+    page.clock.pass(200);
+    assert.equal(player.state, "waiting");
+  });
+  test("waits longer each time, and shortly again after it has played well", async () => {
+    const player = await connected();
+    for (const waitMs of [1000, 1600]) {
+      newest().drop();
+      const before = page.sockets.length;
+      page.clock.pass(waitMs * 0.79);
+      assert.equal(page.sockets.length, before);
+      page.clock.pass(waitMs * 0.25);
+      assert.equal(page.sockets.length, before + 1);
+    }
+    await answered();
+    show(6);
+    assert.equal(player.state, "playing");
+    newest().drop();
+    page.clock.pass(1010);
+    assert.equal(player.state, "connecting");
+  });
+  test("sends a keepalive each second", async () => {
+    await connected();
+    show(3);
+    const pings = told().filter(({ type }) => type === "keepalive");
+    assert.ok(pings.length >= 3 && pings.length <= 4, `${pings.length}`);
+  });
+  test("plays, with figures", async () => {
+    const player = await connected();
+    const video = { id: "v", type: "inbound-rtp", kind: "video", codecId: "c", packetsLost: 3 };
+    const sums = (bytesReceived, framesDecoded) => ({
+      ...{ bytesReceived, framesDecoded, jitterBufferEmittedCount: framesDecoded },
+      ...{ jitterBufferDelay: framesDecoded * 0.04, totalDecodeTime: framesDecoded * 0.01 },
+      ...{ framesDropped: 2, freezeCount: 1 },
+    });
+    const others = [
+      { id: "c", type: "codec", mimeType: "video/H264" },
+      { id: "unused", type: "candidate-pair", nominated: false, currentRoundTripTime: 9 },
+      { id: "p", type: "candidate-pair", nominated: true, currentRoundTripTime: 0.02 },
+    ];
+    for (let second = 1; second <= 4; second += 1) {
+      peer().stats = [{ ...video, ...sums(second * 250_000, second * 25) }, ...others];
+      show(1);
+      await settle();
+    }
+    const stats = player.stats();
+    assert.equal(stats.state, "playing");
+    assert.ok(Math.abs(stats.fps - 25) < 2, `${stats.fps} fps`);
+    assert.ok(Math.abs(stats.bitrateKbps - 2000) < 200, `${stats.bitrateKbps} kbit/s`);
+    assert.ok(Math.abs(stats.lagS - 0.05) < 0.001, `${stats.lagS} s`);
+    assert.ok(Math.abs(stats.behindLiveS - 0.06) < 0.001, `${stats.behindLiveS} s`);
+    const { packetsLost, roundTripMs, droppedFrames, stalls, mime } = stats;
+    assert.deepEqual([packetsLost, roundTripMs, droppedFrames, stalls], [3, 20, 2, 1]);
+    assert.equal(mime, "video/H264");
+  });
+  test("hands the server's events to the page, and keeps signalling to itself", async () => {
+    const heard = [];
+    await connected({ callback: (text, data) => heard.push([text, data]), userdata: 7 });
+    const event = '{"type":"H5S_EVENT_OFFLINE","strToken":"demo"}';
+    newest().say(event);
+    newest().say("not json");
+    assert.deepEqual(heard, [
+      [event, 7],
+      ["not json", 7],
+    ]);
+  });
+  test("disconnect frees everything, twice; connect starts again", async () => {
+    const player = await connected();
+    show(1);
+    const before = newest().sent.length;
+    player.disconnect();
+    player.disconnect();
+    assert.equal(player.state, "stopped");
+    assert.equal(page.clock.pending, 0);
+    assert.equal(newest().isClosed, true);
+    assert.equal(peer().isClosed, true);
+    assert.equal(page.video.srcObject, null);
+    for (const handler of ["onopen", "onmessage", "onclose"])
+      assert.equal(newest()[handler], null, handler);
+    assert.equal(peer().onicecandidate, null);
+    assert.equal(peer().onconnectionstatechange, null);
+    page.video.dispatchEvent(new Event("play"));
+    page.page.dispatchEvent(new Event("visibilitychange"));
+    await settle();
+    assert.equal(newest().sent.length, before);
+    assert.equal(page.sockets.length, 1);
+    player.connect();
+    player.connect();
+    assert.equal(page.sockets.length, 2);
+  });
+  test("disconnect amid signalling leaves no peer behind", async () => {
+    const player = make("H5sPlayerRTC", { videoid: "v", token: "t" });
+    player.connect();
+    say({ type: "offer", sdp: "v=0" });
+    player.disconnect();
+    await settle();
+    assert.ok(page.peers.every((one) => one.isClosed));
+    assert.equal(player.state, "stopped");
+    assert.equal(page.clock.pending, 0);
+  });
+  test("disconnect while waiting to come back stays stopped", async () => {
+    const player = await connected();
+    newest().drop();
+    player.disconnect();
+    page.clock.pass(60_000);
+    assert.equal(page.sockets.length, 1);
+    assert.equal(page.clock.pending, 0);
+  });
+  test("lets go when hidden for a minute, and comes back at once when seen", async () => {
+    const player = await connected();
+    show(1);
+    page.page.hidden = true;
+    page.page.dispatchEvent(new Event("visibilitychange"));
+    page.clock.pass(59_000); // hidden, browsers show no pictures
+    assert.equal(player.state, "playing");
+    page.clock.pass(2000);
+    assert.equal(player.state, "suspended");
+    assert.equal(newest().isClosed, true);
+    assert.equal(peer().isClosed, true);
+    page.page.hidden = false;
+    page.page.dispatchEvent(new Event("visibilitychange"));
+    assert.equal(page.sockets.length, 2);
+  });
+  test("does not fight a person's pause, lets go after it lasted, returns on play", async () => {
+    const player = await connected();
+    show(1);
+    page.video.paused = true;
+    page.clock.pass(14_000);
+    assert.equal(player.state, "playing");
+    assert.equal(page.video.paused, true);
+    page.clock.pass(2000);
+    assert.equal(player.state, "suspended");
+    page.video.paused = false;
+    page.video.dispatchEvent(new Event("play"));
+    assert.equal(page.sockets.length, 2);
+  });
+  test("a browser that wants a click gets one", async () => {
+    page.video.play = () => Promise.reject(new DOMException("no", "NotAllowedError"));
+    const player = await connected();
+    await settle();
+    assert.equal(player.state, "blocked");
+    page.video.play = () => Promise.resolve((page.video.paused = false));
+    page.page.dispatchEvent(new Event("pointerdown"));
+    assert.equal(page.video.paused, false);
+  });
+});
+
+describe("the player that suits", () => {
+  const pick = () => page.get("H5sPlayerCreate")({ videoid: "v", token: "t" }).constructor.name;
+
+  test("is WebSocket, else WebRTC, else HLS", () => {
+    assert.equal(pick(), "H5sPlayerWS");
+    page.context.MediaSource = undefined;
+    assert.equal(pick(), "H5sPlayerRTC");
+    delete page.context.RTCPeerConnection;
+    assert.equal(pick(), "H5sPlayerHls");
+  });
+});
+
 describe("HLS player", () => {
   test("holds the keep-alive socket open and plays the playlist of its version", () => {
     page.video.canPlayType = () => "maybe";

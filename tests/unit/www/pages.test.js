@@ -29,6 +29,7 @@ test("figures are short and leave out what is not known", () => {
   assert.equal(rate(4.96), "5 fps");
   assert.equal(rate(0), "");
   assert.equal(delay(0.21), "0.2 s behind");
+  assert.equal(delay(0.01), "<0.1 s behind");
   assert.equal(delay(null), "");
 });
 

@@ -1,9 +1,11 @@
-// The pages ws.html and hls.html: one source, as large as the window.
+// The pages ws.html, rtc.html and hls.html: one source, as large as the window.
 
 import { SignInError, UnreachableError, adoptSession, sources } from "./api.js";
 import { icon, make } from "./lib/dom.js";
 import { t } from "./lib/i18n.js";
+import { fixedTransport } from "./lib/playing.js";
 import { language } from "./lib/prefs.js";
+import { sentence } from "./lib/state.js";
 import { makeStage } from "./views/stage.js";
 
 const POLL_MS = 4000;
@@ -17,13 +19,14 @@ function showNote(text, isSignIn = false) {
 
 /** @param {string} token */
 function play(token) {
-  const isHls = document.body.dataset["transport"] === "hls";
+  const wish = /** @type {import("./lib/prefs.js").Transport} */ (
+    document.body.dataset["transport"]
+  );
   const hlsver = new URLSearchParams(location.search).get("ver") === "v2" ? "v2" : "v1";
   const home = make("a", { class: "icon-button", href: "./", title: t("allCameras") });
   home.setAttribute("aria-label", t("allCameras"));
   home.append(icon("camera"));
-  const transport = isHls ? "hls" : "ws";
-  const stage = makeStage(token, { transport, hlsver, buttons: [home] });
+  const stage = makeStage(token, { fallback: fixedTransport(wish), hlsver, buttons: [home] });
   document.body.replaceChildren(stage.element);
   void follow(token, stage);
 }
@@ -42,7 +45,7 @@ async function follow(token, stage) {
   } catch (error) {
     if (error instanceof SignInError) return end(stage, t("needSignIn"), true);
     if (!(error instanceof UnreachableError))
-      return end(stage, error instanceof Error ? error.message : String(error));
+      return end(stage, sentence(error instanceof Error ? error.message : String(error)));
   }
   setTimeout(() => void follow(token, stage), POLL_MS);
 }

@@ -1,8 +1,7 @@
 import { pictureUrl } from "../api.js";
 import { make, iconButton } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
-import { playerFigures, sourceFigures, startPlayer } from "../lib/playing.js";
-import { transport } from "../lib/prefs.js";
+import { Viewing, fallbackFor, sourceFigures } from "../lib/playing.js";
 import { describe, isWorthPlaying } from "../lib/state.js";
 
 /**
@@ -14,8 +13,8 @@ export class H5sTile extends HTMLElement {
 
   /** @type {import("../api.js").SourceItem | null} */
   #source = null;
-  /** @type {H5sPlayerWS | H5sPlayerHls | null} */
-  #player = null;
+  /** @type {Viewing | null} */
+  #viewing = null;
   #isWanted = false;
   #isCrowded = false;
   #pictureAt = -Infinity;
@@ -80,12 +79,18 @@ export class H5sTile extends HTMLElement {
     this.#decide();
   }
 
+  /** Look whether it plays, and bring the words up to date. */
+  check() {
+    this.#viewing?.check(this.#source?.bOnline ?? false);
+    this.refresh();
+  }
+
   /** Bring the words up to date. */
   refresh() {
     const source = this.#source;
     if (!source) return;
-    const player = this.#player?.state ?? "stopped";
-    const shown = describe(source, player, Date.now());
+    const player = this.#viewing?.state ?? "stopped";
+    const shown = describe(source, player, Date.now(), this.#viewing?.way);
     this.dataset["tone"] = shown.tone;
     this.#name.textContent = source.strName || source.strToken;
     this.#state.textContent = shown.word;
@@ -97,8 +102,8 @@ export class H5sTile extends HTMLElement {
 
   /** @param {import("../api.js").SourceItem} source */
   #figureList(source) {
-    const isPlaying = this.#player?.state === "playing";
-    return this.#player && isPlaying ? playerFigures(this.#player) : sourceFigures(source);
+    const viewing = this.#viewing;
+    return viewing?.state === "playing" ? viewing.figures() : sourceFigures(source);
   }
 
   /** A lost connection leaves the last picture standing. @param {H5sState} player */
@@ -123,13 +128,13 @@ export class H5sTile extends HTMLElement {
     if (!this.#isWanted) this.#stop();
     else if (this.#source) {
       this.#showPicture(this.#source);
-      if (!this.#player && isWorthPlaying(this.#source)) this.#start(this.#source);
+      if (!this.#viewing && isWorthPlaying(this.#source)) this.#start(this.#source);
     }
   }
 
   /** @param {import("../api.js").SourceItem} source */
   #showPicture(source) {
-    if (this.#player || performance.now() - this.#pictureAt < H5sTile.#PICTURE_AGE_MS) return;
+    if (this.#viewing || performance.now() - this.#pictureAt < H5sTile.#PICTURE_AGE_MS) return;
     if (this.#pictureAt > 0 && !source.bOnline) return;
     this.#pictureAt = performance.now();
     this.#picture.src = pictureUrl(source.strToken);
@@ -137,16 +142,16 @@ export class H5sTile extends HTMLElement {
 
   /** @param {import("../api.js").SourceItem} source */
   #start(source) {
-    const profile = this.#isCrowded && source.bSub ? "sub" : "";
-    const onState = () => this.refresh();
-    this.#player = startPlayer(this.#video, source.strToken, transport(), { profile, onState });
+    const { strToken: token, bSub } = source;
+    this.#viewing = new Viewing(this.#video, token, { onState: () => this.refresh() });
+    this.#viewing.start(fallbackFor(token), this.#isCrowded && bSub ? "sub" : "");
     this.refresh();
   }
 
   #stop() {
-    const player = this.#player;
-    this.#player = null;
-    player?.disconnect();
+    const viewing = this.#viewing;
+    this.#viewing = null;
+    viewing?.stop();
     this.refresh();
   }
 

@@ -20,11 +20,11 @@ export function rate(fps) {
 
 /**
  * @param {number | null} seconds
- * @returns {string} as "0.2 s behind"
+ * @returns {string} as "0.2 s behind", "<0.1 s behind"
  */
 export function delay(seconds) {
   if (seconds === null || !Number.isFinite(seconds)) return "";
-  return t("behind", { n: seconds.toFixed(1) });
+  return t("behind", { n: seconds < 0.05 ? "<0.1" : seconds.toFixed(1) });
 }
 
 /**

@@ -1,10 +1,11 @@
 // What a viewer chose, kept in this browser.
 
-/** @typedef {"ws" | "hls"} Transport */
+/** @typedef {"ws" | "rtc" | "hls"} Transport */
 
 /** @returns {Transport} */
 export function transport() {
-  return localStorage.getItem("h5s_transport") === "hls" ? "hls" : "ws";
+  const chosen = localStorage.getItem("h5s_transport");
+  return chosen === "rtc" || chosen === "hls" ? chosen : "ws";
 }
 
 /** @param {Transport} value */

@@ -13,10 +13,14 @@ import { t } from "./i18n.js";
  * @param {import("../api.js").SourceItem} source
  * @param {H5sState} player what the player of this page does
  * @param {number} nowMs
+ * @param {string} [way] over which transport it plays
  * @returns {Shown}
  */
-export function describe(source, player, nowMs) {
-  if (player === "playing") return { tone: "live", word: t("stateLive"), detail: "" };
+export function describe(source, player, nowMs, way = "") {
+  if (player === "playing") {
+    const word = [t("stateLive"), way].filter(Boolean).join(" · ");
+    return { tone: "live", word, detail: "" };
+  }
   if (player === "blocked") return { tone: "idle", word: t("stateBlocked"), detail: "" };
   const state = source.strState ?? (source.bOnline ? "RUNNING" : "BACKOFF");
   if (state === "FATAL") return bad("stateFailed", source, nowMs);
@@ -54,7 +58,7 @@ function bad(word, source, nowMs) {
   };
 }
 
-/** @param {string} text */
-function sentence(text) {
+/** What the server says, as a sentence. @param {string} text */
+export function sentence(text) {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -1,6 +1,8 @@
 import { isAdministrator, session } from "../api.js";
+import { ORDER } from "../lib/fallback.js";
 import { icon, iconButton, make } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
+import { wayName } from "../lib/playing.js";
 import {
   chooseLanguage,
   chooseTransport,
@@ -8,6 +10,8 @@ import {
   toggleTheme,
   transport,
 } from "../lib/prefs.js";
+
+const HINTS = { ws: "transportWsHint", rtc: "transportRtcHint", hls: "transportHlsHint" };
 
 /**
  * @typedef {object} HeaderActions
@@ -63,18 +67,15 @@ function transportChoice(onChange) {
     role: "radiogroup",
     "aria-label": t("transport"),
   });
-  for (const value of /** @type {const} */ (["ws", "hls"])) {
-    const isWs = value === "ws";
+  for (const value of ORDER) {
     const input = make("input", { type: "radio", name: "transport", value });
     input.checked = transport() === value;
     input.onchange = () => {
       chooseTransport(value);
       onChange();
     };
-    const word = make("span", {}, t(isWs ? "transportWs" : "transportHls"));
-    group.append(
-      make("label", { title: t(isWs ? "transportWsHint" : "transportHlsHint") }, input, word),
-    );
+    const word = make("span", {}, wayName(value));
+    group.append(make("label", { title: t(HINTS[value]) }, input, word));
   }
   return group;
 }

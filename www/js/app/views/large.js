@@ -1,6 +1,6 @@
 import { iconButton, make } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
-import { transport } from "../lib/prefs.js";
+import { fallbackFor } from "../lib/playing.js";
 import { makeStage } from "./stage.js";
 
 /**
@@ -10,14 +10,14 @@ import { makeStage } from "./stage.js";
  * @returns {(source: import("../api.js").SourceItem) => void} tells it what the server says now
  */
 export function openLarge(source, onClose) {
-  const kind = transport();
-  const page = kind === "hls" ? "hls.html" : "ws.html";
+  const token = source.strToken;
+  const fallback = fallbackFor(token);
   const alone = iconButton("alone", t("alone"), () => {
-    window.open(`${page}?${new URLSearchParams({ token: source.strToken })}`, "_blank");
+    window.open(`${fallback.transport}.html?${new URLSearchParams({ token })}`, "_blank");
   });
   const close = iconButton("close", t("close"), () => dialog.close());
-  const stage = makeStage(source.strToken, { transport: kind, buttons: [alone, close] });
-  const label = source.strName || source.strToken;
+  const stage = makeStage(token, { fallback, buttons: [alone, close] });
+  const label = source.strName || token;
   const dialog = make("dialog", { class: "large", "aria-label": label }, stage.element);
   dialog.onclose = () => {
     stage.close();

@@ -1,6 +1,6 @@
 import { icon, iconButton, make } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
-import { playerFigures, sourceFigures, startPlayer } from "../lib/playing.js";
+import { Viewing, sourceFigures } from "../lib/playing.js";
 import { describe, isWorthPlaying } from "../lib/state.js";
 
 /**
@@ -12,14 +12,12 @@ import { describe, isWorthPlaying } from "../lib/state.js";
 
 /**
  * @param {string} token
- * @param {{ transport: import("../lib/prefs.js").Transport, hlsver?: string, buttons: HTMLElement[] }} options
+ * @param {{ fallback: import("../lib/fallback.js").Fallback, hlsver?: string, buttons: HTMLElement[] }} options
  * @returns {Stage}
  */
-export function makeStage(token, { transport, hlsver, buttons }) {
+export function makeStage(token, { fallback, hlsver, buttons }) {
   /** @type {import("../api.js").SourceItem | null} */
   let source = null;
-  /** @type {H5sPlayerWS | H5sPlayerHls | null} */
-  let player = null;
   const video = make("video", { class: "stage-video", id: "video", tabIndex: -1 });
   const name = make("h1", { class: "stage-name" }, token);
   const chip = make("span", { class: "chip" });
@@ -27,27 +25,24 @@ export function makeStage(token, { transport, hlsver, buttons }) {
   const reason = make("p", { class: "stage-reason", role: "status" });
   const sound = iconButton("silent", t("soundOn"), () => (video.muted = !video.muted));
   const full = iconButton("full", t("fullScreen"), () => void toggleFullScreen(element));
-  const bar = make("div", { class: "stage-bar" }, name, chip, figures, sound, full, ...buttons);
+  const title = make("div", { class: "stage-title" }, name, chip);
+  const controls = make("div", { class: "stage-buttons" }, sound, full, ...buttons);
+  const bar = make("div", { class: "stage-bar" }, title, figures, controls);
   const element = make("div", { class: "stage" }, video, reason, bar);
   const idler = watchIdle(element);
 
   const refresh = () => {
-    const state = player?.state ?? "stopped";
+    const { state } = viewing;
     const item = source ?? { strToken: token, strName: token, nType: "", bOnline: true };
-    const shown = describe(item, state, Date.now());
+    const shown = describe(item, state, Date.now(), viewing.way);
     element.dataset["tone"] = shown.tone;
     name.textContent = item.strName || token;
     chip.textContent = shown.word;
     reason.textContent = shown.detail;
     const isPlaying = state === "playing";
-    figures.textContent = (player && isPlaying ? playerFigures(player) : sourceFigures(item)).join(
-      " · ",
-    );
+    figures.textContent = (isPlaying ? viewing.figures() : sourceFigures(item)).join(" · ");
   };
-  const start = () => {
-    player ??= startPlayer(video, token, transport, { hlsver: hlsver ?? "v2", onState: refresh });
-    refresh();
-  };
+  const viewing = new Viewing(video, token, { hlsver: hlsver ?? "v2", onState: refresh });
   video.onvolumechange = () => {
     const label = t(video.muted ? "soundOn" : "soundOff");
     sound.title = label;
@@ -55,20 +50,22 @@ export function makeStage(token, { transport, hlsver, buttons }) {
     sound.replaceChildren(icon(video.muted ? "silent" : "sound"));
   };
   video.ondblclick = () => void toggleFullScreen(element);
-  const timer = setInterval(refresh, 1000);
+  const timer = setInterval(() => {
+    viewing.check(source?.bOnline ?? false);
+    refresh();
+  }, 1000);
 
   return {
     element,
     update(item) {
       source = item;
-      if (isWorthPlaying(item)) start();
-      else refresh();
+      if (isWorthPlaying(item)) viewing.start(fallback);
+      refresh();
     },
     close() {
       clearInterval(timer);
       idler();
-      player?.disconnect();
-      player = null;
+      viewing.stop();
     },
   };
 }

@@ -117,7 +117,7 @@ export function mountWall(root, { first, onSignIn, onLanguage }) {
   void nag(view, header);
   const timers = [
     setInterval(repoll, POLL_MS),
-    setInterval(() => tiles.forEach((tile) => tile.refresh()), 1000),
+    setInterval(() => tiles.forEach((tile) => tile.check()), 1000),
     setInterval(() => void stayAlive(), (api.sessionTimeout() * 1000) / 3),
   ];
 
