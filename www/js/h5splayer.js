@@ -800,7 +800,7 @@ class H5sPictures {
     this.#movedAt = now;
   }
 
-  /** Another element's worth of pictures begins. */
+  /** Count anew: what the element has shown so far belongs to what was before. */
   clear() {
     this.#shown = h5sFrames(this.#video).shown;
     this.#meter.clear();
