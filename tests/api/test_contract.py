@@ -25,6 +25,7 @@ PUBLIC = {"Login", "GetLoadingImage"}
 DONE = {
     "Login", "Logout", "Keepalive", "GetSystemInfo", "GetSrc", "AddSrcFile", "AddSrcRTSP",
     "DelSrc", "GetImage", "h5swsapi/Status",
+    "h5srtcapi/Status",
 }  # fmt: skip
 IN_CONTRACT = [call for call in CALLS if call.name not in OURS]
 TYPES = {inspect.BoolType: "bool", inspect.IntType: "int", inspect.StrType: "str"}
@@ -84,6 +85,7 @@ def test_call_is_declared_as_the_contract_says(call: AnyCall) -> None:
         ("AddSrcRTSP", "name=xxx&token=xxx&user=admin&password=12345&url=rtsp://192.168.0.1/live"),
         ("DelSrc", "token=back"),
         ("h5swsapi/Status", ""),
+        ("h5srtcapi/Status", ""),
         ("Logout", ""),
     ],
 )
