@@ -44,7 +44,7 @@ class Source(Protocol):
 
     @property
     def viewers(self) -> int:
-        """How many outputs take its media."""
+        """How many hold it open, see sources."""
 
     @property
     def main(self) -> Feed:

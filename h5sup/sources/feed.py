@@ -86,6 +86,11 @@ class Feed:
         return self._duty.always
 
     @property
+    def holders(self) -> int:
+        """Return how many want it to run."""
+        return self._duty.holders
+
+    @property
     def is_running(self) -> bool:
         """Return whether its supervisor is at work."""
         return self._duty.is_running

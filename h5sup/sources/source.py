@@ -59,8 +59,8 @@ class Source:
 
     @property
     def viewers(self) -> int:
-        """Return how many outputs take its media."""
-        return sum(feed.channel.viewers for feed in self.feeds)
+        """Return how many hold its inputs open: viewers, and HLS playlists that are asked for."""
+        return sum(feed.holders for feed in (self.main, self.sub) if feed is not None)
 
     def start(self) -> None:
         """Start what always runs."""

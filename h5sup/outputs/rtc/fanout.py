@@ -51,9 +51,13 @@ class Fanout:
 
     def play_again(self, one: Outgoing) -> None:
         """Give a viewer that has lost its picture the GOP again, and it alone."""
-        if one not in self._catching_up and one not in self._waiting:
-            self._detach(one)
+        if one in self._catching_up or one in self._waiting:
+            return
+        self._detach(one)
+        if one.has_news:
             self._start(one)
+        else:  # it has just had this very GOP: the times of another one begin with a new picture
+            self._waiting.add(one)
 
     def on_packets(self, packets: Sequence[bytes]) -> None:
         """Send new packets to all who are live."""

@@ -54,6 +54,12 @@ class Outgoing:
         self._resends = RESEND_BURST
         self._resends_at = 0.0
 
+    @property
+    def has_news(self) -> bool:
+        """Return whether packets have come since the last replay."""
+        newest = self.ring.last_sequence + self.sequence_offset & SEQUENCE_MASK
+        return not self.replays or newest != self._replayed_to
+
     def start(self, keys: Keys, path: Path) -> None:
         """Send on this path from now on."""
         self._context = keys.context

@@ -65,7 +65,7 @@ class RtcOutput:
                     is_udp=path.is_udp,
                     packets=viewer.packets,
                     resent=viewer.resent,
-                    replays=sum(one.replays for one in outgoing),
+                    replays=outgoing[0].replays,
                     dropped=sum(one.dropped for one in outgoing),
                     loss=viewer.arrival.loss,
                     jitter_ms=viewer.arrival.jitter_ms,

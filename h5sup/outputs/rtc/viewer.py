@@ -74,6 +74,7 @@ class Viewer:
         self._sound: Track | None = None
         self._clock: MediaClock | None = None
         self._replayed_at = 0.0
+        self._replaying: asyncio.TimerHandle | None = None
         self._reported_at = 0.0
         self._key_requests: dict[int, int] = {}
         self._began_at = self._loop.time()
@@ -119,6 +120,8 @@ class Viewer:
 
     async def close(self) -> None:
         """Stop sending and let go of the connection."""
+        if self._replaying is not None:
+            self._replaying.cancel()
         for track in self.tracks:
             track.fanout.leave(track.outgoing)
         await self.peer.close()
@@ -128,7 +131,8 @@ class Viewer:
         logger.debug("%s: a viewer at %s, %s", self.token, path.remote[0], keys.name)
         for track in self.tracks:
             track.outgoing.start(keys, path)
-        self._report(self._loop.time())  # before the first picture: sound and it belong together
+        self._replayed_at = self._loop.time()
+        self._report(self._replayed_at)  # before the first picture: sound and it belong together
         for track in self.tracks:
             track.fanout.join(track.outgoing)
 
@@ -152,9 +156,8 @@ class Viewer:
             if self._key_requests.get(ssrc) != number and ssrc == video.outgoing.ssrc:
                 self._key_requests[ssrc] = number
                 wants_key = True
-        if wants_key and now_s - self._replayed_at >= REPLAY_EVERY_S:
-            self._replayed_at = now_s
-            video.fanout.play_again(video.outgoing)
+        if wants_key:
+            self._play_again(video, now_s)
         for block in feedback.blocks:
             if block.ssrc == video.outgoing.ssrc:
                 self._note(block)
@@ -162,6 +165,21 @@ class Viewer:
     def on_gone(self, reason: str) -> None:
         """Tell the owner, who closes this viewer."""
         self._on_gone(self, reason)
+
+    def _play_again(self, video: Track, now_s: float) -> None:
+        """Play the GOP again now or, shortly after the last time, a little later."""
+        if self._replaying is not None:
+            return
+        wait_s = self._replayed_at + REPLAY_EVERY_S - now_s
+        if wait_s > 0:
+            self._replaying = self._loop.call_later(wait_s, self._replay_now, video)
+        else:
+            self._replay_now(video)
+
+    def _replay_now(self, video: Track) -> None:
+        self._replaying = None
+        self._replayed_at = self._loop.time()
+        video.fanout.play_again(video.outgoing)
 
     def _note(self, block: ReportBlock) -> None:
         assert self._video is not None
