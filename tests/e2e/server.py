@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import Callable, Mapping, Sequence
@@ -40,6 +41,15 @@ async def until(
         raise AssertionError(f"not within {timeout_s:g} s: {what}") from None
 
 
+def free_port() -> int:
+    """Return a port that is free for UDP and TCP."""
+    with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+        tcp.bind(("127.0.0.1", 0))
+        port: int = tcp.getsockname()[1]
+        udp.bind(("127.0.0.1", port))
+        return port
+
+
 def has_new_ffmpeg(server: Server, old: int) -> bool:
     """Return whether an ffmpeg runs, and not the old one."""
     found = server.ffmpegs()
@@ -53,8 +63,11 @@ class Server:
     config.json, merged over what tests need.
     """
 
-    def __init__(self, folder: Path, *, sources: Sequence[Settings] = (), **sections: Any) -> None:
+    def __init__(
+        self, folder: Path, *, sources: Sequence[Settings] = (), run: Path = RUN, **sections: Any
+    ) -> None:
         self.folder = folder
+        self._run = run
         self.base = ""
         self.media = folder / "media"
         self.config: dict[str, Any] = {
@@ -106,7 +119,7 @@ class Server:
         output = self.folder / "output"
         with output.open("w") as out, (self.folder / "log").open("a") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, str(RUN), "--config", str(config), stdout=out, stderr=log
+                sys.executable, str(self._run), "--config", str(config), stdout=out, stderr=log
             )
         try:
             await until(

@@ -21,6 +21,7 @@ from h5sup.formats.rtp import sequence_distance, timestamp_distance
 from h5sup.outputs.rtc import burst
 from h5sup.outputs.rtc.output import RtcOutput
 from h5sup.outputs.rtc.whep import METHODS
+from tests.e2e.server import free_port
 from tests.fakes.clips import Clips
 from tests.fakes.rtc_client import Got, RtcClient
 from tests.fakes.rtsp_camera import RtspCamera
@@ -29,15 +30,6 @@ from tests.media.conftest import Station, StationMaker
 pytestmark = [pytest.mark.media, pytest.mark.timeout(90)]
 
 NAL_SPS, NAL_IDR = 7, 5
-
-
-def free_port() -> int:
-    """Return a port that is free for UDP and TCP."""
-    with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-        tcp.bind(("127.0.0.1", 0))
-        port: int = tcp.getsockname()[1]
-        udp.bind(("127.0.0.1", port))
-        return port
 
 
 @dataclass
