@@ -43,6 +43,7 @@ from h5sup.outputs.hls.output import HlsOutput
 from h5sup.outputs.picture.pictures import Pictures
 from h5sup.outputs.ws.output import WsOutput
 from h5sup.sources.feed import Workshop
+from h5sup.sources.ram_watch import RamWatch
 from h5sup.sources.registry import Registry
 from h5sup.store.store import Store
 from h5sup.web.site import Site
@@ -147,6 +148,9 @@ class Server:
             prefixes={"/hls/": hls.handle},
             trusted_origins=config.http.cors_origins,
         )
+        ram_watch = RamWatch(places.ram)
+        ram_watch.start()
+        stack.push_async_callback(ram_watch.close)
         await registry.start(config.sources)
         port = await self._listen(stack, app)
         # closed first: their viewers are told why, and no request keeps the server waiting

@@ -50,10 +50,17 @@ class Server:
     """One h5sup. `async with` starts it, and stops it with all that a good end promises.
 
     Everything lies in `folder`: config.json, media/, data/ and log. Keywords are sections of
-    config.json, merged over what tests need.
+    config.json, merged over what tests need. `prefix` is a command that becomes run.py by exec.
     """
 
-    def __init__(self, folder: Path, *, sources: Sequence[Settings] = (), **sections: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        sources: Sequence[Settings] = (),
+        prefix: Sequence[str] = (),
+        **sections: Any,
+    ) -> None:
         self.folder = folder
         self.base = ""
         self.media = folder / "media"
@@ -64,6 +71,7 @@ class Server:
             **sections,
             "sources": list(sources),
         }
+        self._command = [*prefix, sys.executable, str(RUN)]
         self._process: Process | None = None
         self.media.mkdir(parents=True, exist_ok=True)
 
@@ -105,7 +113,7 @@ class Server:
         output = self.folder / "output"
         with output.open("w") as out, (self.folder / "log").open("a") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, str(RUN), "--config", str(config), stdout=out, stderr=log
+                *self._command, "--config", str(config), stdout=out, stderr=log
             )
         try:
             await until(
