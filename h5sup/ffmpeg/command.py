@@ -143,7 +143,7 @@ def build_probe(tools: Tools, source: Input) -> list[str]:
     shown = "stream=codec_type,codec_name,width,height,pix_fmt,avg_frame_rate,r_frame_rate"
     options |= {
         "of": "json",
-        "show_entries": f"{shown},has_b_frames,sample_rate,channels"
+        "show_entries": f"{shown},has_b_frames,sample_rate,channels,is_avc,extradata_size"
         ":stream_disposition=attached_pic:format=format_name",
     }
     arguments = [word for key, value in options.items() for word in _words(key, value)]
@@ -161,9 +161,15 @@ def write_loop_list(path: Path, file: Path) -> None:
     """
     inner = path.with_suffix(".inner.ffconcat")
     quoted = str(file).replace("'", r"'\''")
-    inner.write_text("ffconcat version 1.0\n" + f"file '{quoted}'\n" * LOOP_LINES)
+    _write_once(inner, "ffconcat version 1.0\n" + f"file '{quoted}'\n" * LOOP_LINES)
     nested = f"file '{inner.name}'\noption safe 0\n"
-    path.write_text("ffconcat version 1.0\n" + nested * LOOP_LINES)
+    _write_once(path, "ffconcat version 1.0\n" + nested * LOOP_LINES)
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Write what is not there yet: a restart must not need room in a folder that is full."""
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
 
 
 def _open_input(source: Input, playlist: Path | None) -> Any:

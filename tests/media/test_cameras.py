@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from itertools import pairwise
 
 import imageio_ffmpeg
@@ -288,6 +289,23 @@ async def test_sound_that_stops_does_not_stop_the_picture(
         assert_gapless(taker)
         assert_same_length_or_filled(taker, source.main.channel)
         assert_consecutive(await shown(taker, source.main.channel), "h264_aac")
+
+
+async def test_sound_that_is_late_does_not_hold_up_the_picture(
+    clips: Clips, station: StationMaker, ffmpeg: str
+) -> None:
+    async with station() as base:
+        clip = base.media_root / "late.mp4"
+        argv = [ffmpeg, "-loglevel", "error", "-i", str(clips["h264_mute"]), "-itsoffset", "5"]
+        argv += ["-i", str(clips["h264_aac"]), "-map", "0:v", "-map", "1:a", "-c", "copy"]
+        await asyncio.to_thread(subprocess.run, [*argv, str(clip)], check=True)
+        source = await base.add("front", clip.name, type="file")
+        channel = source.main.channel
+        before = await channel.wait_ready(20)
+        assert before.audio is None
+        await base.until(lambda: channel.generation == 2)
+        after = await channel.wait_ready(20)
+        assert after.audio is not None
 
 
 def assert_same_length_or_filled(taker: Taker, channel: Channel) -> None:
