@@ -72,6 +72,7 @@ class Server:
             "sources": list(sources),
         }
         self._command = [*prefix, sys.executable, str(RUN)]
+        self._output = folder / "output"
         self._process: Process | None = None
         self.media.mkdir(parents=True, exist_ok=True)
 
@@ -107,14 +108,18 @@ class Server:
         path.write_text(json.dumps(self.config))
         return path
 
+    async def spawn(self, *options: str) -> Process:
+        """Run the command line and wait for nothing."""
+        config = self.write_config()
+        with self._output.open("w") as out, (self.folder / "log").open("a") as log:
+            return await asyncio.create_subprocess_exec(
+                *self._command, "--config", str(config), *options, stdout=out, stderr=log
+            )
+
     async def start(self) -> None:
         """Start and wait for the ready line."""
-        config = self.write_config()
-        output = self.folder / "output"
-        with output.open("w") as out, (self.folder / "log").open("a") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command, "--config", str(config), stdout=out, stderr=log
-            )
+        self._process = await self.spawn()
+        output = self._output
         try:
             await until(
                 lambda: output.read_text().endswith("\n") or self._process_ended,
