@@ -137,9 +137,14 @@ def build_picture(tools: Tools) -> list[str]:
     return _compile(tools, picture)
 
 
-def build_probe(tools: Tools, source: Input) -> list[str]:
-    """Return argv of the ffprobe that tells what `source` consists of, as JSON."""
+def build_probe(tools: Tools, source: Input, *, look_s: float | None = None) -> list[str]:
+    """Return argv of the ffprobe that tells what `source` consists of, as JSON.
+
+    `look_s` is how much media it looks at, where ffprobe must not decide that.
+    """
     options = _input_options(source) | {"hide_banner": None, "loglevel": "level+error"}
+    if look_s is not None:
+        options["analyzeduration"] = int(look_s * 1_000_000)
     shown = "stream=codec_type,codec_name,width,height,pix_fmt,avg_frame_rate,r_frame_rate"
     options |= {
         "of": "json",
