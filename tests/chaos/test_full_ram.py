@@ -28,11 +28,11 @@ SAYS_ROOM = "there is room in the RAM folder again"
 OWN_MOUNTS = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else [])]
 
 
-def server_in(folder: Path, *sources: Settings) -> Server:
-    """Return a server whose RAM folder lies in a tmpfs of a few megabytes."""
+def server_in(folder: Path, *sources: Settings, size: str = SIZE) -> Server:
+    """Return a server whose RAM folder lies in a small tmpfs."""
     small = folder / "small"
     small.mkdir()
-    mount = f'mount -t tmpfs -o size={SIZE} none "{small}" && exec "$@"'
+    mount = f'mount -t tmpfs -o size={size} none "{small}" && exec "$@"'
     return Server(
         folder,
         sources=sources,
@@ -143,3 +143,19 @@ async def test_a_source_restarts_while_the_folder_is_full(clips: Clips, tmp_path
             assert server.ffmpegs() == new
         await until_hls_plays(client, "demo")
         assert server.log.count("next try in") == 1
+
+
+async def test_a_folder_without_any_room_stops_nobody_who_needs_none(
+    clips: Clips, tmp_path: Path
+) -> None:
+    async with RtspCamera(clips, ["h264_aac"]) as camera:
+        sources = [
+            {"token": "front", "type": "rtsp", "url": camera.url("h264_aac")},
+            {"token": "demo", "type": "file", "url": "clip.mp4"},
+        ]
+        server = server_in(tmp_path, *sources, size="8k")
+        server.add_media(clips["h264_aac"], "clip.mp4")
+        async with server, Client(server) as client, client.watch("front") as viewer:
+            await assert_plays_on(viewer, 75)
+            await client.until_state("demo", "BACKOFF", "the RAM folder is full")
+            assert find_skips(await viewer.indexes(), CLIPS["h264_aac"].frames) == []
