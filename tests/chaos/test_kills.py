@@ -41,16 +41,15 @@ async def test_no_ffmpeg_outlives_a_killed_manager_and_the_next_start_is_clean(
 
 
 async def test_a_killed_ffmpeg_is_replaced_again_and_again(clips: Clips, tmp_path: Path) -> None:
-    async with server_with(clips, tmp_path) as server:
-        await until(server.ffmpegs, "an ffmpeg")
-        await asyncio.sleep(1)
+    async with server_with(clips, tmp_path) as server, Client(server) as client:
+        await client.until_online("demo")
         descriptors = server.open_descriptors()
-        for _ in range(4):
+        for _ in range(3):  # with pauses of one, two and four seconds
             (old,) = server.ffmpegs()
             os.kill(old, signal.SIGKILL)
             await until(partial(has_new_ffmpeg, server, old), "another ffmpeg")
-        await asyncio.sleep(1)
-        assert server.open_descriptors() <= descriptors + 2
+        await client.until_online("demo")
+        await until(lambda: server.open_descriptors() <= descriptors + 2, "descriptors", 5)
 
 
 async def until_child(server: Server, words: str, other_than: int = 0) -> psutil.Process:
@@ -164,10 +163,9 @@ async def test_no_child_of_any_kind_outlives_a_killed_manager(
 
 
 async def test_an_ffmpeg_that_hangs_is_replaced(clips: Clips, tmp_path: Path) -> None:
-    async with server_with(clips, tmp_path) as server:
-        await until(server.ffmpegs, "an ffmpeg")
+    async with server_with(clips, tmp_path) as server, Client(server) as client:
+        await client.until_online("demo")
         (old,) = server.ffmpegs()
-        await asyncio.sleep(1)
         os.kill(old, signal.SIGSTOP)
         await until(lambda: old not in server.ffmpegs() and server.ffmpegs(), "another ffmpeg", 40)
 
