@@ -32,7 +32,7 @@ from h5sup.auth.login import Logins
 from h5sup.auth.passwords import Passwords
 from h5sup.auth.sessions import Sessions
 from h5sup.auth.users import Users
-from h5sup.base.errors import ConfigError
+from h5sup.base.errors import ConfigError, H5supError
 from h5sup.base.logs import set_up_logging
 from h5sup.config.loading import load_config, load_profiles
 from h5sup.config.model import Config, PathsConfig
@@ -45,6 +45,7 @@ from h5sup.outputs.rtc.output import RtcOutput
 from h5sup.outputs.rtc.whep import METHODS as WHEP_METHODS
 from h5sup.outputs.ws.output import WsOutput
 from h5sup.sources.feed import Workshop
+from h5sup.sources.ram_watch import RamWatch
 from h5sup.sources.registry import Registry
 from h5sup.store.store import Store
 from h5sup.web.site import Site
@@ -100,7 +101,7 @@ class Server:
         self._sessions: Sessions | None = None
 
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT; raises ConfigError when it can't start."""
+        """Serve until SIGTERM or SIGINT; raises H5supError when it can't start."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
@@ -122,8 +123,8 @@ class Server:
         swept = await asyncio.to_thread(launcher.sweep_orphans)
         if swept:
             logger.warning("ended %d processes that an earlier run left behind", swept)
-        await asyncio.to_thread(prepare_folders, places)
         stack.callback(shutil.rmtree, places.ram, ignore_errors=True)
+        await asyncio.to_thread(prepare_folders, places)
 
         store = Store(places.data)
         await store.open()
@@ -160,6 +161,9 @@ class Server:
         )
         await rtc.open()
         stack.push_async_callback(rtc.close)
+        ram_watch = RamWatch(places.ram)
+        ram_watch.start()
+        stack.push_async_callback(ram_watch.close)
         await registry.start(config.sources)
         port = await self._listen(stack, app)
         # closed first: their viewers are told why, and no request keeps the server waiting
@@ -255,8 +259,7 @@ def needs_restart(old: Config, new: Config) -> list[str]:
 
 def prepare_folders(places: Places) -> None:
     """Make the folders that are ours to make; raises ConfigError."""
-    with suppress(FileNotFoundError):
-        shutil.rmtree(places.ram)
+    shutil.rmtree(places.ram, ignore_errors=True)
     for path, key, mode in (
         (places.ram, "paths.ram", 0o700),
         (places.data, "paths.data", 0o700),
@@ -290,7 +293,7 @@ def main(argv: Sequence[str], home: Path) -> int:
             return 0
         raise_descriptor_limit()
         asyncio.run(Server(config_path, config, profiles).run())
-    except ConfigError as error:
+    except H5supError as error:  # a ConfigError, or a store that can't be written
         sys.stderr.write(f"h5sup: {error}\n")
         return 1
     return 0

@@ -172,13 +172,18 @@ def build_picture(tools: Tools) -> list[str]:
     return _compile(tools, picture)
 
 
-def build_probe(tools: Tools, source: Input) -> list[str]:
-    """Return argv of the ffprobe that tells what `source` consists of, as JSON."""
+def build_probe(tools: Tools, source: Input, *, look_s: float | None = None) -> list[str]:
+    """Return argv of the ffprobe that tells what `source` consists of, as JSON.
+
+    `look_s` is how much media it looks at, where ffprobe must not decide that.
+    """
     options = _input_options(source) | {"hide_banner": None, "loglevel": "level+error"}
+    if look_s is not None:
+        options["analyzeduration"] = int(look_s * 1_000_000)
     shown = "stream=codec_type,codec_name,width,height,pix_fmt,avg_frame_rate,r_frame_rate"
     options |= {
         "of": "json",
-        "show_entries": f"{shown},has_b_frames,sample_rate,channels"
+        "show_entries": f"{shown},has_b_frames,sample_rate,channels,is_avc,extradata_size"
         ":stream_disposition=attached_pic:format=format_name",
     }
     arguments = [word for key, value in options.items() for word in _words(key, value)]
@@ -196,9 +201,15 @@ def write_loop_list(path: Path, file: Path) -> None:
     """
     inner = path.with_suffix(".inner.ffconcat")
     quoted = str(file).replace("'", r"'\''")
-    inner.write_text("ffconcat version 1.0\n" + f"file '{quoted}'\n" * LOOP_LINES)
+    _write_once(inner, "ffconcat version 1.0\n" + f"file '{quoted}'\n" * LOOP_LINES)
     nested = f"file '{inner.name}'\noption safe 0\n"
-    path.write_text("ffconcat version 1.0\n" + nested * LOOP_LINES)
+    _write_once(path, "ffconcat version 1.0\n" + nested * LOOP_LINES)
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Write what is not there yet: a restart must not need room in a folder that is full."""
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
 
 
 def _open_input(source: Input, playlist: Path | None) -> Any:

@@ -12,6 +12,7 @@ LINES_LOOKED_AT = 30
 SILENCE_S = 4.5
 NO_ANSWER = "the camera gives no answer that can be understood"
 CLOSED = "the camera closed the connection"
+RAM_IS_FULL = "the RAM folder is full"
 
 # First match wins: the reason stands before its consequences.
 REASONS: tuple[tuple[str, Failure, str], ...] = (
@@ -38,7 +39,7 @@ REASONS: tuple[tuple[str, Failure, str], ...] = (
         "there is no way to the camera's address",
     ),
     (r"5XX Server Error", Failure.REFUSED, "the camera answers with an error of its own"),
-    (r"No space left on device", Failure.DISK_FULL, "the RAM folder is full"),
+    (r"No space left on device", Failure.DISK_FULL, RAM_IS_FULL),
     (r"Connection timed out|Operation timed out", Failure.NO_ANSWER, NO_ANSWER),
     (r"No such file or directory", Failure.NOT_FOUND, "the file does not exist"),
     (

@@ -16,6 +16,8 @@ from h5sup.ffmpeg.process import JobError, Launcher
 from h5sup.ffmpeg.tools import Tools
 
 MAX_ANSWER_BYTES = 1_000_000
+# MPEG-TS may get another track at any time, so ffprobe would look at it for five seconds.
+QUICK_LOOK_S = 1.5
 # Containers that hold H.264 and H.265 with lengths in front of the NAL units (avcC, hvcC).
 LENGTH_PREFIXED = frozenset({"mov", "mp4", "matroska", "webm", "flv", "live_flv"})
 
@@ -24,11 +26,19 @@ async def probe(
     tools: Tools, launcher: Launcher, source: Input, timeout_s: float = 15.0
 ) -> Tracks:
     """Return the tracks of `source`; raises SourceError with a plain sentence."""
+    if source.kind == "http":
+        answer = await _ask(build_probe(tools, source, look_s=QUICK_LOOK_S), launcher, timeout_s)
+        if is_whole(answer):
+            return parse_answer(answer)
+    return parse_answer(await _ask(build_probe(tools, source), launcher, timeout_s))
+
+
+async def _ask(argv: list[str], launcher: Launcher, timeout_s: float) -> bytes:
     loop = asyncio.get_running_loop()
     started = loop.time()
     try:
-        answer = await launcher.run_job(
-            build_probe(tools, source),
+        return await launcher.run_job(
+            argv,
             timeout_s=timeout_s,
             max_bytes=MAX_ANSWER_BYTES,
             mostly_waits=True,
@@ -38,7 +48,20 @@ async def probe(
             raise SourceError(Failure.NO_ANSWER, f"no answer within {timeout_s:g} s") from error
         took_s = loop.time() - started
         raise diagnose(error.lines, error.exit_code, took_s=took_s) from error
-    return parse_answer(answer)
+
+
+def is_whole(answer: bytes) -> bool:
+    """Return whether every track is known in full; a quick look may end before a key frame."""
+    try:
+        return all(_is_known(track) for track in msgspec.json.decode(answer)["streams"])
+    except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def _is_known(track: dict[str, Any]) -> bool:
+    if track.get("codec_type") == "video":
+        return bool(track.get("width")) and "pix_fmt" in track
+    return track.get("codec_type") != "audio" or track.get("sample_rate", "0") != "0"
 
 
 def parse_answer(answer: bytes) -> Tracks:

@@ -207,10 +207,8 @@ class Launcher:
                 sentence = f"no result within {timeout_s:g} s"
                 raise JobError(sentence, lines=lines, timed_out=True) from None
             finally:
-                try:
-                    await child.stop(grace_s=0)
-                finally:
-                    child.close()
+                child.close()  # first: asyncio sees no end while a full pipe is unread
+                await child.stop(grace_s=0)
 
     def sweep_orphans(self) -> int:
         """Kill children of an earlier run of this installation; blocks, so call it in a thread."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import random
 import traceback
@@ -14,7 +15,7 @@ from enum import Enum
 from typing import NoReturn, Protocol
 
 from h5sup.base.errors import ConfigError, Failure, H5supError, SourceError
-from h5sup.ffmpeg.diagnosis import diagnose, diagnose_stall
+from h5sup.ffmpeg.diagnosis import RAM_IS_FULL, diagnose, diagnose_stall
 from h5sup.ffmpeg.lines import build_redactor
 from h5sup.ffmpeg.process import STDERR_TIMEOUT_S, Child, Launcher
 
@@ -224,7 +225,11 @@ class Supervisor:
     def _as_failure(self, error: Exception) -> SourceError:
         if isinstance(error, SourceError):
             return error
-        if not isinstance(error, (H5supError, OSError)):
+        if isinstance(error, H5supError):
+            return SourceError(Failure.FFMPEG, str(error))
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            return SourceError(Failure.DISK_FULL, RAM_IS_FULL)
+        if not isinstance(error, OSError):
             trace = self._redact("".join(traceback.format_exception(error)))
             self._logger.error("%s: unexpected error\n%s", self.name, trace)
         return SourceError(Failure.FFMPEG, f"{type(error).__name__}: {error}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import psutil
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, web
 from aiohttp.test_utils import TestClient, TestServer
@@ -20,6 +22,7 @@ from h5sup.formats.isobmff.fragment import ParsedFragment, parse_fragment
 from h5sup.formats.isobmff.init_segment import parse_init
 from h5sup.outputs.ws import fanout as fanout_module
 from h5sup.outputs.ws.output import WsOutput
+from h5sup.outputs.ws.viewer import Viewer
 from tests.fakes.mp4 import AUDIO_SCALE, VIDEO_SCALE, Camera
 
 Client = TestClient[web.Request, web.Application]
@@ -68,6 +71,26 @@ class Rig:
     async def join(self, **query: str) -> Player:
         socket = await self.client.ws_connect("/ws", params={"token": "front", **query})
         return Player(socket, self.camera)
+
+    async def join_raw(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Join as a client that may then write any bytes."""
+        url = self.client.make_url("/ws")
+        reader, writer = await asyncio.open_connection(url.host, url.port)
+        writer.write(
+            b"GET /ws?token=front HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+            b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        connections = self.output.connections
+        await reader.readuntil(b"\r\n\r\n")
+        await self.until_connections(connections + 1)
+        return reader, writer
+
+    async def until_connections(self, count: int) -> None:
+        """Wait until so many viewers are connected."""
+        async with asyncio.timeout(5):
+            while self.output.connections != count:
+                await asyncio.sleep(0.001)
 
 
 class Player:
@@ -320,24 +343,81 @@ async def test_a_flood_closes_the_socket() -> None:
 async def test_a_client_that_leaves_in_the_middle_of_a_frame_is_forgotten() -> None:
     async with rig() as made:
         made.play(made.camera.gop())
-        url = made.client.make_url("/ws")
-        reader, writer = await asyncio.open_connection(url.host, url.port)
-        writer.write(
-            b"GET /ws?token=front HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
-            b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-        )
-        await reader.readuntil(b"\r\n\r\n")
+        _, writer = await made.join_raw()
         writer.write(b"\x81\xfe\x10\x00\x01\x02")  # 4096 bytes are announced, two come
         await writer.drain()
-        async with asyncio.timeout(5):
-            while not made.output.connections:
-                await asyncio.sleep(0.01)
         writer.transport.abort()
         async with asyncio.timeout(5):
             while made.output.connections or made.channel.viewers:
                 made.play([made.camera.fragment()])
                 await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        bytes(range(256)) * 8,
+        b"\x83\x80\x00\x00\x00\x00",  # an opcode that means nothing (RFC 6455 §5.2)
+        b"\xf1\x80\x00\x00\x00\x00",  # reserved bits
+        b"\x89\xfe\xff\xff" + bytes(70_000),  # a ping larger than a control frame may be
+        b"\x82\xff\x7f" + b"\xff" * 7 + bytes(4),  # 2^63 bytes are announced
+        b"\x01\xfe\x3f\xff" + bytes(4 + 16_383) + b"\x00\xfe\x3f\xff" + bytes(4 + 16_383),
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
+    ids=["bytes", "opcode", "reserved", "long ping", "2^63", "without end", "http"],
+)
+async def test_garbage_closes_that_socket_alone(garbage: bytes) -> None:
+    async with rig() as made:
+        made.play(made.camera.gop())
+        good = await made.join()
+        await good.start()
+        reader, writer = await made.join_raw()
+        writer.write(garbage)
+        await made.until_connections(1)
+        with suppress(ConnectionResetError):  # what it did not read of ours makes it one
+            async with asyncio.timeout(5):
+                await reader.read()
+        writer.close()
+        made.play(made.camera.gop())
+        await good.take(26)
+        good.assert_timeline()
+
+
+async def test_two_hundred_that_join_and_leave_leave_nothing_behind() -> None:
+    async with rig() as made:
+        made.play(made.camera.gop())
+        stays = await made.join()
+        await stays.start()
+        me = psutil.Process()
+        await come_and_go(made, 40)  # by then pools and caches have their size
+        descriptors, memory = me.num_fds(), me.memory_info().rss
+        for _ in range(4):
+            await come_and_go(made, 50)
+        gc.collect()
+        assert (made.held.holders, made.channel.viewers) == (1, 1)
+        (fan,) = made.output._fanouts.values()
+        assert (fan.viewers, len(fan._timelines)) == (1, 1)
+        assert sum(isinstance(one, Viewer) for one in gc.get_objects()) == 1
+        assert me.num_fds() <= descriptors
+        assert me.memory_info().rss - memory < 4_000_000
+        await stays.take(1 + 240 // 2 + 5 * 25)
+        stays.assert_timeline()
+
+
+async def come_and_go(made: Rig, count: int) -> None:
+    """Have viewers join, take some media, and leave with a goodbye or without."""
+    for number in range(count):
+        if number % 2:
+            player = await made.join()
+            await player.start()
+            await player.socket.close()
+            continue
+        reader, writer = await made.join_raw()
+        made.play([made.camera.fragment()])
+        await reader.readexactly(100)
+        writer.transport.abort()
+    await made.until_connections(1)
+    made.play(made.camera.gop())
 
 
 async def test_a_slow_viewer_resumes_at_a_key_fragment_with_its_times_closed_up(
@@ -353,7 +433,7 @@ async def test_a_slow_viewer_resumes_at_a_key_fragment_with_its_times_closed_up(
         await quick.take(1)
         transport = transport_of(slow)
         tcp = transport.get_extra_info("socket")
-        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         transport.pause_reading()
         big = [
             made.camera.fragment(key=not n % 50, picture_bytes=40_000, sounds=[1024] * 2)
@@ -392,3 +472,4 @@ async def test_a_viewer_that_never_reads_is_cut_off(monkeypatch: pytest.MonkeyPa
                 made.play([made.camera.fragment(picture_bytes=50_000)])
                 await asyncio.sleep(0.001)
         assert made.channel.viewers == 0
+        transport_of(player).close()  # or closing the client would wait for a goodbye

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from shutil import which
 from statistics import median
+from typing import Any
 
 import psutil
 from playwright.async_api import Page
@@ -63,7 +64,7 @@ class Counter(asyncio.Protocol):
         self.taken += len(data)
 
 
-def server_of(clips: Clips, folder: Path, sources: int = 1, **sections: object) -> Server:
+def server_of(clips: Clips, folder: Path, sources: int = 1, **sections: Any) -> Server:
     """Return a server with looped 2 Mbit/s files."""
     configured = [{"token": f"cam{n}", "type": "file", "url": "clip.mp4"} for n in range(sources)]
     server = Server(folder, sources=configured, auth={"enabled": False}, **sections)

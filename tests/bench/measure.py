@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from shutil import which
+from typing import Any
 
 from playwright.async_api import Page, async_playwright
 
@@ -31,7 +32,7 @@ def row(what: str, figure: str, target: str = "") -> None:
     print(f"| {what} | {figure} | {target} | {load:.1f} |", flush=True)
 
 
-def server_of(clips: Clips, folder: Path, sources: int = 1, **sections: object) -> Server:
+def server_of(clips: Clips, folder: Path, sources: int = 1, **sections: Any) -> Server:
     """Return a server with looped 2 Mbit/s files."""
     configured = [{"token": f"cam{n}", "type": "file", "url": "clip.mp4"} for n in range(sources)]
     server = Server(folder, sources=configured, auth={"enabled": False}, **sections)
@@ -44,7 +45,7 @@ async def in_chromium(
     mount: str,
     work: Callable[[Page, Server], Awaitable[None]],
     path: str,
-    **sections: object,
+    **sections: Any,
 ) -> None:
     """Run `work` on a page of a server that shows a camera."""
     with tempfile.TemporaryDirectory() as folder:

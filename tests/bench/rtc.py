@@ -17,6 +17,7 @@ import aiohttp
 import psutil
 from playwright.async_api import Page
 
+from h5sup.outputs.rtc.addresses import host_addresses
 from tests.bench.measure import cpu_s, in_chromium, row
 from tests.e2e.screen import behind_s, watch
 from tests.e2e.server import RUN, Server, free_port, until
@@ -29,13 +30,13 @@ HERE = Path(__file__).parent
 
 @asynccontextmanager
 async def watching(
-    base: str, token: str, count: int, pid: int
+    base: str, token: str, count: int, pid: int, address: str
 ) -> AsyncIterator[tuple[list[RtcClient], float]]:
     """Have so many viewers connected; yield them and what one cost to join, in CPU-ms."""
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(aiohttp.ClientSession())
         clients: list[RtcClient] = []
-        first = RtcClient(base, token, http=http, sound=False, counts=True)
+        first = RtcClient(base, token, http=http, sound=False, counts=True, address=address)
         clients.append(await stack.enter_async_context(first))  # it has aiortc imported
         await asyncio.sleep(1)
         idle = cpu_s(pid)
@@ -44,17 +45,17 @@ async def watching(
         loop = asyncio.get_running_loop()
         began, cpu = loop.time(), cpu_s(pid)
         for _ in range(count - 1):
-            client = RtcClient(base, token, http=http, sound=False, counts=True)
+            client = RtcClient(base, token, http=http, sound=False, counts=True, address=address)
             clients.append(await stack.enter_async_context(client))
         joined_s = cpu_s(pid) - cpu - second_s * (loop.time() - began)
         yield clients, joined_s * 1000 / max(1, count - 1)
 
 
 async def measure(
-    base: str, token: str, count: int, pid: int
+    base: str, token: str, count: int, pid: int, address: str = "127.0.0.1"
 ) -> tuple[float, float, float, float]:
     """Return CPU-ms per viewer-second, packets a second, CPU-ms to join, PSS in MiB."""
-    async with watching(base, token, count, pid) as (clients, join_ms):
+    async with watching(base, token, count, pid, address) as (clients, join_ms):
         await asyncio.sleep(3)
         loop = asyncio.get_running_loop()
         dropped, cpu, began = count_dropped(clients), cpu_s(pid), loop.time()
@@ -112,7 +113,7 @@ async def stock(clips: Clips, count: int) -> None:
         assert process.stdout is not None
         port = int(await process.stdout.readline())
         base = f"http://127.0.0.1:{port}"
-        each, rate, join_ms, _ = await measure(base, "cam", count, process.pid)
+        each, rate, join_ms, _ = await measure(base, "cam", count, process.pid, own_address())
         row(
             f"stock aiortc, {count} viewers of the same",
             f"{each:.2f} CPU-ms/viewer-s, {rate:.0f} packets/s",
@@ -121,6 +122,11 @@ async def stock(clips: Clips, count: int) -> None:
     finally:
         process.kill()
         await process.wait()
+
+
+def own_address() -> str:
+    """Return an address of this machine: aiortc offers none on the loopback."""
+    return next(str(one) for one in host_addresses() if one.version == 4 and not one.is_loopback)
 
 
 FIRST = """async () => {

@@ -116,6 +116,7 @@ class Viewer:
         self.pictures = 0
         self.end_s = 0.0
         """Where the video ends on this socket's timeline."""
+        self.starts_with_key = False
         self.breaks: list[str] = []
         """Holes and overlaps on the timeline: players that never seek stop there for good."""
         self.close_code: int | None = None
@@ -161,6 +162,8 @@ class Viewer:
 
     def _account(self, data: bytes, init: InitSegment) -> None:
         fragment = parse_fragment(data, init)
+        if not self._ends:
+            self.starts_with_key = fragment.video is not None and fragment.video.has_sync_sample
         for kind, run in (("video", fragment.video), ("audio", fragment.audio)):
             if run is None:
                 continue

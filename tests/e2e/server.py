@@ -60,14 +60,19 @@ class Server:
     """One h5sup. `async with` starts it, and stops it with all that a good end promises.
 
     Everything lies in `folder`: config.json, media/, data/ and log. Keywords are sections of
-    config.json, merged over what tests need.
+    config.json, merged over what tests need. `prefix` is a command that becomes run.py by exec.
     """
 
     def __init__(
-        self, folder: Path, *, sources: Sequence[Settings] = (), run: Path = RUN, **sections: Any
+        self,
+        folder: Path,
+        *,
+        sources: Sequence[Settings] = (),
+        prefix: Sequence[str] = (),
+        run: Path = RUN,
+        **sections: Any,
     ) -> None:
         self.folder = folder
-        self._run = run
         self.base = ""
         self.media = folder / "media"
         self.config: dict[str, Any] = {
@@ -78,6 +83,8 @@ class Server:
             **sections,
             "sources": list(sources),
         }
+        self._command = [*prefix, sys.executable, str(run)]
+        self._output = folder / "output"
         self._process: Process | None = None
         self.media.mkdir(parents=True, exist_ok=True)
 
@@ -113,14 +120,18 @@ class Server:
         path.write_text(json.dumps(self.config))
         return path
 
+    async def spawn(self, *options: str) -> Process:
+        """Run the command line and wait for nothing."""
+        config = self.write_config()
+        with self._output.open("w") as out, (self.folder / "log").open("a") as log:
+            return await asyncio.create_subprocess_exec(
+                *self._command, "--config", str(config), *options, stdout=out, stderr=log
+            )
+
     async def start(self) -> None:
         """Start and wait for the ready line."""
-        config = self.write_config()
-        output = self.folder / "output"
-        with output.open("w") as out, (self.folder / "log").open("a") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable, str(self._run), "--config", str(config), stdout=out, stderr=log
-            )
+        self._process = await self.spawn()
+        output = self._output
         try:
             await until(
                 lambda: output.read_text().endswith("\n") or self._process_ended,

@@ -29,6 +29,7 @@ class BrokenRtsp:
     def __init__(self, fault: Fault) -> None:
         self.port = 0
         self.connections = 0  # how many clients came so far
+        self.logins = 0  # how many requests carried a user's name
         self._fault = fault
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
@@ -78,6 +79,7 @@ class BrokenRtsp:
             writer.write(GARBAGE)
         while True:
             request = await reader.readuntil(b"\r\n\r\n")
+            self.logins += b"\r\nAuthorization:" in request
             if self._fault in (Fault.NOT_FOUND, Fault.UNAUTHORIZED):
                 writer.write(self._answer(request))
                 await writer.drain()

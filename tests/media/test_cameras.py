@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from itertools import pairwise
+from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
 
 from h5sup.bus.channel import Channel
+from h5sup.ffmpeg.media import Input
+from h5sup.ffmpeg.probe import probe
+from h5sup.ffmpeg.process import Launcher
+from h5sup.ffmpeg.tools import find_tools
+from h5sup.formats.h264 import NAL_TYPE_IDR, NAL_TYPE_PPS, NAL_TYPE_SPS
 from h5sup.formats.isobmff.fragment import parse_fragment
 from tests.fakes.broken_rtsp import BrokenRtsp, Fault
 from tests.fakes.clips import CLIPS, Clips, Recipe, decode_frame_indexes
 from tests.fakes.http_ts import HttpTs
 from tests.fakes.rtsp_camera import RtspCamera
 from tests.media.conftest import StationMaker, Taker
+from tests.media.test_rtp_receiver import Viewer as PacketTaker
+from tests.media.test_rtp_receiver import assert_decodable, nal_types
 
 pytestmark = pytest.mark.media
 
@@ -163,6 +172,26 @@ async def test_an_http_transport_is_taken(
         assert_consecutive(await shown(taker, source.main.channel), "h264_ts")
 
 
+async def test_what_a_quick_look_misses_is_looked_at_longer(
+    clips: Clips, ffmpeg: str, tmp_path: Path
+) -> None:
+    late = tmp_path / "late.ts"
+    await asyncio.to_thread(delay_sound, ffmpeg, clips, 3, late)
+    async with HttpTs(late, ffmpeg) as server:
+        tools, launcher = await find_tools("ffmpeg", "ffprobe"), Launcher(f"test-{tmp_path}")
+        tracks = await probe(tools, launcher, Input(kind="http", url=server.url()))
+    assert tracks.video.width == CLIPS["h264_mute"].width
+    assert tracks.audio is not None
+    assert tracks.audio.sample_rate == 48000
+
+
+def delay_sound(ffmpeg: str, clips: Clips, seconds: int, path: Path) -> None:
+    """Make a clip whose sound begins late."""
+    argv = [ffmpeg, "-loglevel", "error", "-i", str(clips["h264_mute"]), "-itsoffset"]
+    argv += [str(seconds), "-i", str(clips["h264_aac"]), "-map", "0:v", "-map", "1:a"]
+    subprocess.run([*argv, "-c", "copy", str(path)], check=True, timeout=30)
+
+
 async def test_sound_can_be_left_out(clips: Clips, station: StationMaker) -> None:
     async with RtspCamera(clips, ["h264_aac"]) as camera, station() as base:
         source = await base.add("front", camera.url("h264_aac"), audio=False)
@@ -290,6 +319,21 @@ async def test_sound_that_stops_does_not_stop_the_picture(
         assert_consecutive(await shown(taker, source.main.channel), "h264_aac")
 
 
+async def test_sound_that_is_late_does_not_hold_up_the_picture(
+    clips: Clips, station: StationMaker, ffmpeg: str
+) -> None:
+    async with station() as base:
+        clip = base.media_root / "late.mp4"
+        await asyncio.to_thread(delay_sound, ffmpeg, clips, 5, clip)
+        source = await base.add("front", clip.name, type="file")
+        channel = source.main.channel
+        before = await channel.wait_ready(20)
+        assert before.audio is None
+        await base.until(lambda: channel.generation == 2)
+        after = await channel.wait_ready(20)
+        assert after.audio is not None
+
+
 def assert_same_length_or_filled(taker: Taker, channel: Channel) -> None:
     assert channel.init is not None
     video, audio = channel.init.video, channel.init.audio
@@ -307,14 +351,14 @@ async def test_a_kicked_viewer_goes_on_on_the_same_timeline(
         source = await base.add("front", camera.url("h264_aac"))
         channel = source.main.channel
         await base.until(lambda: source.is_online)
-        following = asyncio.create_task(base.follow(channel, 250))
-        await asyncio.sleep(1)
+        following = asyncio.create_task(base.follow(channel, 125))
+        await base.until(lambda: channel.viewers)
         await camera.kick("h264_aac")
+        await base.until(lambda: source.state.state == "BACKOFF")
         taker = await following
         assert_gapless(taker)
         assert channel.generation == 1
-        indexes = await shown(taker, channel)
-        assert len(indexes) >= 240
+        assert len(await shown(taker, channel)) >= 120
 
 
 async def test_a_file_is_looped_without_a_break(
@@ -331,16 +375,47 @@ async def test_a_file_is_looped_without_a_break(
         assert set(steps) == {1}
 
 
+async def test_a_demo_keeps_its_packets_and_its_timeline_over_three_loops(
+    clips: Clips, station: StationMaker, ffmpeg: str
+) -> None:
+    async with station() as base:
+        clip = base.media_root / "demo.mp4"
+        await asyncio.to_thread(make_demo, ffmpeg, clips.make(Recipe(duration_s=2), "loop"), clip)
+        source = await base.add("demo", clip.name, type="file")
+        channel, packets = source.main.channel, PacketTaker()
+        assert channel.ring is not None
+        channel.ring.subscribe(packets)
+        taker = await base.follow(channel, DEMO_PICTURES * 7 // 2)
+        channel.ring.unsubscribe(packets)
+        assert_gapless(taker)
+        assert_same_length(taker, channel)
+        indexes = await shown(taker, channel)
+        assert {(b - a) % DEMO_PICTURES for a, b in pairwise(indexes)} == {1}
+        assert assert_decodable(packets.packets, "h264") >= 6
+        assert (channel.ring.lost, channel.ring.is_waiting) == (0, False)
+        start = nal_types(channel.ring.replay(), "h264")
+        assert start.index(NAL_TYPE_SPS) < start.index(NAL_TYPE_IDR)
+        assert start.index(NAL_TYPE_PPS) < start.index(NAL_TYPE_IDR)
+
+
+DEMO_PICTURES = 48  # 1.92 s are 90 AAC frames: both tracks end together, as install.sh has it
+
+
+def make_demo(ffmpeg: str, pictures: Path, path: Path) -> None:
+    """Make what install.sh makes, in small: sound without an encoder's delay in it."""
+    sound = path.with_suffix(".aac")
+    quiet = [ffmpeg, "-loglevel", "error"]
+    tone = ["-f", "lavfi", "-i", "sine=frequency=330:sample_rate=48000:duration=3"]
+    encode = ["-ac", "1", "-c:a", "aac", "-b:a", "64k", "-frames:a", "90", "-f", "adts"]
+    subprocess.run([*quiet, *tone, *encode, str(sound)], check=True, timeout=30)
+    inputs = ["-i", str(pictures), "-i", str(sound), "-map", "0:v", "-map", "1:a"]
+    copy = ["-frames:v", str(DEMO_PICTURES), "-c", "copy", "-bsf:a", "aac_adtstoasc"]
+    subprocess.run([*quiet, *inputs, *copy, str(path)], check=True, timeout=30)
+
+
 async def test_a_file_outside_the_media_folder_is_refused(station: StationMaker) -> None:
     async with station() as base:
         (base.media_root / "out.mp4").symlink_to("/etc/passwd")
         for name in ("../x.mp4", "/etc/passwd", "out.mp4", ".", "no.mp4"):
             with pytest.raises(Exception, match="media folder"):
                 await base.add("demo", name, type="file")
-
-
-async def test_a_storm_of_dead_cameras_leaves_nothing_behind(station: StationMaker) -> None:
-    async with station() as base:
-        sources = [await base.add(f"dead{n}", f"rtsp://127.0.0.1:1/{n}") for n in range(20)]
-        await base.until(lambda: all(one.state.reason for one in sources), 60)
-        assert all("refused" in one.state.reason for one in sources)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from h5sup.base.errors import ConfigError, Failure, SourceError
+from h5sup.base.errors import ConfigError, Failure, SourceError, UnavailableError
 from h5sup.ffmpeg.process import Launcher
 from h5sup.ffmpeg.supervisor import Attempt, Backoff, Launch, Progress, State, Supervisor
 
@@ -311,6 +312,25 @@ async def test_failed_open_is_closed_and_tried_again(launcher: Launcher) -> None
         _, failure, sentence = await bench.until_state(State.BACKOFF)
     assert (failure, sentence) == (Failure.UNKNOWN_HOST, "the host name is not known")
     assert bench.runs[0].calls == ["open", "close"]
+
+
+@pytest.mark.parametrize(
+    ("error", "failure", "sentence"),
+    [
+        (UnavailableError("no picture yet"), Failure.FFMPEG, "no picture yet"),
+        (OSError(errno.ENOSPC, "No space left"), Failure.DISK_FULL, "the RAM folder is full"),
+    ],
+)
+async def test_what_an_attempt_can_not_have_is_said_plainly(
+    launcher: Launcher,
+    error: Exception,
+    failure: Failure,
+    sentence: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with supervise(launcher, lambda: Run("", open_error=error)) as bench:
+        assert (await bench.until_state(State.BACKOFF))[1:] == (failure, sentence)
+    assert "unexpected error" not in caplog.text
 
 
 async def test_bug_in_an_attempt_is_logged_with_a_traceback_and_counts_as_failure(

@@ -9,7 +9,7 @@ import pytest
 
 from h5sup.base.errors import Failure, SourceError
 from h5sup.ffmpeg.media import AudioTrack, VideoTrack
-from h5sup.ffmpeg.probe import parse_answer
+from h5sup.ffmpeg.probe import is_whole, parse_answer
 
 VIDEO = {
     "codec_name": "h264",
@@ -97,3 +97,25 @@ def test_answer_that_is_none_is_a_source_error(garbage: bytes) -> None:
     with pytest.raises(SourceError) as caught:
         parse_answer(garbage)
     assert caught.value.failure is Failure.NOT_MEDIA
+
+
+@pytest.mark.parametrize(
+    ("tracks", "whole"),
+    [
+        ((VIDEO, AUDIO), True),
+        ((VIDEO, {"codec_type": "data"}), True),
+        ((VIDEO | {"width": 0}, AUDIO), False),
+        (({key: value for key, value in VIDEO.items() if key != "pix_fmt"},), False),
+        ((VIDEO, AUDIO | {"sample_rate": "0"}), False),
+        ((VIDEO, {"codec_type": "audio"}), False),
+    ],
+)
+def test_what_a_quick_look_did_not_see_is_noticed(
+    tracks: tuple[dict[str, Any], ...], whole: bool
+) -> None:
+    assert is_whole(answer(*tracks)) is whole
+
+
+@pytest.mark.parametrize("garbage", [b"", b"{}", b"[]", b'{"streams": [1]}', b"\xff"])
+def test_a_quick_look_at_garbage_is_none(garbage: bytes) -> None:
+    assert not is_whole(garbage)
