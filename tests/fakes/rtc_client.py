@@ -27,6 +27,7 @@ from h5sup.base.errors import MediaFormatError
 from h5sup.formats.rtcp import build_nack, build_pli, is_rtcp, parse_sender_reports
 from h5sup.formats.rtp import RtpHeader, parse_header, payload_bounds, sequence_distance
 from h5sup.formats.sdp.build import build_description
+from h5sup.formats.sdp.candidate import Candidate, host_priority
 from h5sup.formats.sdp.model import (
     Codec,
     Direction,
@@ -151,6 +152,8 @@ class RtcClient:
 
     async def signal(self) -> None:
         """Exchange offer and answer."""
+        if not self._tcp:
+            self._open_udp()
         headers = {"Content-Type": "application/sdp"}
         url = f"{self._base}/whep/{self._token}{self._query}"
         async with self._http.post(url, data=self._offer(), headers=headers) as response:
@@ -172,8 +175,6 @@ class RtcClient:
         if self._tcp:
             reader, self._writer = await asyncio.open_connection(*self._remote)
             self._tasks.append(asyncio.create_task(self._read_tcp(reader)))
-        else:
-            self._open_udp()
         while not self._checked.is_set():
             self.check()
             with suppress(TimeoutError):
@@ -243,6 +244,8 @@ class RtcClient:
                 has_rtcp_mux=True,
                 ufrag=self._ufrag,
                 pwd=self._pwd,
+                candidates=self._candidates(),
+                ends_candidates=True,
                 fingerprints=(Fingerprint("sha-256", value),),
                 setup=Setup.ACTPASS,
             )
@@ -267,6 +270,12 @@ class RtcClient:
             media.append(section("audio", "1", sounds))
         bundle = tuple(one.mid for one in media)
         return build_description(SessionDescription(media=tuple(media), bundle=bundle))
+
+    def _candidates(self) -> tuple[Candidate, ...]:
+        """Return where we are; h5sup doesn't care, but a full ICE agent does."""
+        if self._tcp:
+            return ()
+        return (Candidate(priority=host_priority(), address=self._address, port=self.port),)
 
     def _open_udp(self) -> None:
         family = socket.AF_INET6 if ":" in self._address else socket.AF_INET

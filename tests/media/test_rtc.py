@@ -261,7 +261,6 @@ async def test_garbage_in_the_handshake_ends_nothing_but_itself(
         client = room.client()
         await client.signal()
         client._remote = ("127.0.0.1", room.output._endpoint.port)
-        client._open_udp()
         client.check()
         await room.until(client._checked.is_set)
         for _ in range(200):
