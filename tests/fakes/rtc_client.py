@@ -37,7 +37,13 @@ from h5sup.formats.sdp.model import (
     Setup,
 )
 from h5sup.formats.sdp.parse import parse_description
-from h5sup.formats.stun import MessageClass, build_binding_request, is_stun, parse_message
+from h5sup.formats.stun import (
+    MessageClass,
+    build_binding_request,
+    build_binding_response,
+    is_stun,
+    parse_message,
+)
 
 VIDEO, RTX, SOUND, ALAW = 102, 103, 111, 8
 PROFILES = {one.openssl_profile.decode(): one for one in SRTP_PROFILES}
@@ -227,6 +233,10 @@ class RtcClient:
             self._writer.transport.abort()
             self._writer = None
 
+    @property
+    def _is_dtls_server(self) -> bool:
+        return self.answer.media[0].setup is Setup.ACTIVE
+
     def _ssrc(self, kind: str) -> int:
         section = next(one for one in self.answer.media if one.kind == kind)
         return next(iter(section.cnames))
@@ -301,8 +311,12 @@ class RtcClient:
 
     def _take(self, data: bytes) -> None:
         if is_stun(data):
-            if parse_message(data).message_class is MessageClass.SUCCESS:
+            message = parse_message(data)
+            if message.message_class is MessageClass.SUCCESS:
                 self._checked.set()
+            elif self._remote is not None:  # a check of a full ICE agent
+                key = self._pwd.encode()
+                self.send(build_binding_response(message.transaction_id, self._remote, key))
         elif data[0] < 64:
             self._dtls.put_nowait(data)
         elif self._session is None:
@@ -358,7 +372,10 @@ class RtcClient:
 
     async def _shake_hands(self) -> None:
         ssl = self._ssl = SSL.Connection(self._certificate._create_ssl_context(self._profiles))
-        ssl.set_connect_state()
+        if self._is_dtls_server:
+            ssl.set_accept_state()
+        else:
+            ssl.set_connect_state()
         while True:
             try:
                 ssl.do_handshake()
@@ -396,8 +413,9 @@ class RtcClient:
             policy.window_size = 8192
             return Session(policy)
 
-        self._session = session(1, Policy.SSRC_ANY_INBOUND)
-        self._sender = session(0, Policy.SSRC_ANY_OUTBOUND)
+        theirs, ours = (0, 1) if self._is_dtls_server else (1, 0)
+        self._session = session(theirs, Policy.SSRC_ANY_INBOUND)
+        self._sender = session(ours, Policy.SSRC_ANY_OUTBOUND)
         early, self._early = self._early, []
         for data in early:
             self._take(data)
