@@ -26,15 +26,19 @@ class Directives:
 
 
 def parse_directives(query: Mapping[str, str]) -> Directives:
-    """Read the directives of an address; raises InvalidError."""
-    sequence, part = _number(query, SEQUENCE), _number(query, PART)
+    """Read the directives of an address; raises InvalidError.
+
+    The API's dispatcher hands on names of parameters in lower case.
+    """
+    given = {name.lower(): value for name, value in query.items()}
+    sequence, part = _number(given, SEQUENCE), _number(given, PART)
     if sequence is None and part is not None:
         raise InvalidError(PART, f"needs {SEQUENCE} beside it")
-    return Directives(sequence, part, query.get(SKIP) in SKIPS)
+    return Directives(sequence, part, given.get(SKIP.lower()) in SKIPS)
 
 
-def _number(query: Mapping[str, str], name: str) -> int | None:
-    text = query.get(name)
+def _number(given: Mapping[str, str], name: str) -> int | None:
+    text = given.get(name.lower())
     if text is None:
         return None
     if not NUMBER.fullmatch(text):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from h5sup.base.errors import InvalidError, NotFoundError, UnavailableError
 from h5sup.bus.channel import Channel
@@ -23,6 +23,9 @@ from h5sup.outputs.hls.playlist import (
 from h5sup.outputs.hls.window import History, Room
 
 TARGETS_WAITED = 3  # RFC 8216bis §6.2.5.2: target durations until the answer is 503
+# Chromium's own player, which asks with a range, gives up when it runs dry before it has played
+# (156, "Segment queue never had any data"): it starts with as much as RFC 8216 §6.3.3 tells it to
+NATIVE_SEGMENTS = 3
 HISTORIES = 1024  # of a few numbers each; the oldest is forgotten
 
 
@@ -64,6 +67,8 @@ class Fmp4Hls:
         muxer.drop_stale(asked_at)
         if not await muxer.wait_first(asked_at, asked_at + HOLD_S - loop.time()):
             raise UnavailableError(_why_not(hold.channel))
+        if hdrs.RANGE in request.headers:
+            await muxer.wait_segments(NATIVE_SEGMENTS, asked_at + HOLD_S - loop.time())
         await _block(muxer, wanted)
         query = session_query(request.query.get("session", ""))
         assert hold.playlist is not None

@@ -80,6 +80,10 @@ class Muxer:
         finally:
             self._asked_at.remove(asked_at)
 
+    async def wait_segments(self, count: int, timeout_s: float) -> bool:
+        """Wait until the playlist names so many segments; False when the time is over."""
+        return await self._wait_until(lambda: len(self.window.listed) >= count, timeout_s)
+
     async def wait_for(self, sequence: int, part: int | None, timeout_s: float) -> bool:
         """Wait until the playlist holds a segment or part; False when the time is over."""
         window = self.window

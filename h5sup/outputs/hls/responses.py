@@ -7,6 +7,7 @@ import gzip
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cached_property
 
 from aiohttp import hdrs, web
@@ -64,18 +65,24 @@ async def send_media(
     response.content_type = mime
     span = wanted or range(size_bytes)
     response.content_length = len(span)
-    await response.prepare(request)
-    if request.method == hdrs.METH_HEAD:
-        return response
+    with suppress(ConnectionResetError):  # the player left, perhaps while it waited
+        await response.prepare(request)
+        if request.method != hdrs.METH_HEAD:
+            await _send(request, response, _batches(pieces, span))
+    return response
+
+
+async def _send(
+    request: web.Request, response: web.StreamResponse, batches: Iterable[bytes]
+) -> None:
     try:
         async with asyncio.timeout(SEND_TIMEOUT_S):
-            for batch in _batches(pieces, span):
+            for batch in batches:
                 await response.write(batch)
             await response.write_eof()
     except TimeoutError:
         if request.transport is not None:
             request.transport.abort()
-    return response
 
 
 def failure(kind: type[web.HTTPError], reason: str) -> web.HTTPError:
