@@ -12,6 +12,7 @@ const { bitrate, delay, elapsed, rate, suggestToken } = await import(
   new URL("lib/figures.js", APP)
 );
 const { describe, isWorthPlaying } = await import(new URL("lib/state.js", APP));
+const { mostAtOnce } = await import(new URL("lib/playing.js", APP));
 const { t } = await import(new URL("lib/i18n.js", APP));
 const { WORDS } = await import(new URL("lib/words.js", APP));
 
@@ -68,6 +69,22 @@ test("what this page plays counts more than what the server last said", () => {
 
 test("an idle source is worth asking for: that is what starts it", () => {
   assert.equal(isWorthPlaying({ ...source, strState: "STOPPED" }), true);
+});
+
+test("a source that has to rest says why, unless it is offline anyway", () => {
+  const item = { ...source, bOnline: true, strState: "RUNNING" };
+  const shown = describe(item, "stopped", 0, true);
+  assert.equal(shown.word, "Resting");
+  assert.match(shown.detail, /four cameras at once/);
+  assert.equal(describe({ ...source, strState: "BACKOFF" }, "stopped", 0, true).tone, "bad");
+});
+
+test("HLS plays four at once, for browsers open six connections to a host", () => {
+  globalThis.H5sPlayerWS = { isSupported: true };
+  assert.equal(mostAtOnce("hls"), 4);
+  assert.equal(mostAtOnce("ws"), Infinity);
+  globalThis.H5sPlayerWS = { isSupported: false };
+  assert.equal(mostAtOnce("ws"), 4);
 });
 
 test("every sentence stands in both languages with the same values", () => {

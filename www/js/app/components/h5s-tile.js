@@ -17,6 +17,7 @@ export class H5sTile extends HTMLElement {
   /** @type {H5sPlayerWS | H5sPlayerHls | null} */
   #player = null;
   #isWanted = false;
+  #isResting = false;
   #isCrowded = false;
   #pictureAt = -Infinity;
   #picture = make("img", { class: "tile-picture", alt: "", decoding: "async" });
@@ -47,6 +48,11 @@ export class H5sTile extends HTMLElement {
     return this.#source;
   }
 
+  /** Whether it has something to play. */
+  get isWorthPlaying() {
+    return this.#source !== null && isWorthPlaying(this.#source);
+  }
+
   /** Let this tile be deleted by its viewer. */
   allowRemoval() {
     this.#remove ??= iconButton("trash", "", () => this.#send("remove"));
@@ -68,16 +74,16 @@ export class H5sTile extends HTMLElement {
     this.refresh();
   }
 
-  /** Play or rest. @param {boolean} isWanted in view, and not covered by a large player */
-  play(isWanted) {
+  /**
+   * Play or rest.
+   * @param {boolean} isWanted in view, and not covered by a large player
+   * @param {boolean} isResting as many others play as can
+   */
+  play(isWanted, isResting) {
     this.#isWanted = isWanted;
+    this.#isResting = isResting;
     this.#decide();
-  }
-
-  /** Play anew, after a choice was changed. */
-  restart() {
-    this.#stop();
-    this.#decide();
+    this.refresh();
   }
 
   /** Bring the words up to date. */
@@ -85,7 +91,7 @@ export class H5sTile extends HTMLElement {
     const source = this.#source;
     if (!source) return;
     const player = this.#player?.state ?? "stopped";
-    const shown = describe(source, player, Date.now());
+    const shown = describe(source, player, Date.now(), this.#isWanted && this.#isResting);
     this.dataset["tone"] = shown.tone;
     this.#name.textContent = source.strName || source.strToken;
     this.#state.textContent = shown.word;
@@ -120,11 +126,11 @@ export class H5sTile extends HTMLElement {
   }
 
   #decide() {
-    if (!this.#isWanted) this.#stop();
-    else if (this.#source) {
-      this.#showPicture(this.#source);
-      if (!this.#player && isWorthPlaying(this.#source)) this.#start(this.#source);
-    }
+    if (!this.#isWanted || this.#isResting) this.#stop();
+    if (!this.#isWanted || !this.#source) return;
+    this.#showPicture(this.#source);
+    const canPlay = !this.#isResting && isWorthPlaying(this.#source);
+    if (!this.#player && canPlay) this.#start(this.#source);
   }
 
   /** @param {import("../api.js").SourceItem} source */
@@ -145,8 +151,9 @@ export class H5sTile extends HTMLElement {
 
   #stop() {
     const player = this.#player;
+    if (!player) return;
     this.#player = null;
-    player?.disconnect();
+    player.disconnect();
     this.refresh();
   }
 

@@ -1,6 +1,8 @@
 import { session } from "../api.js";
 import { bitrate, delay, rate } from "./figures.js";
 
+const HLS_AT_ONCE = 4;
+
 /**
  * Start playing a source into an element.
  * @param {HTMLVideoElement} video
@@ -15,6 +17,15 @@ export function startPlayer(video, token, transport, { profile = "", hlsver = "v
   const player = isHls ? new H5sPlayerHls(conf) : new H5sPlayerWS(conf);
   player.connect();
   return player;
+}
+
+/**
+ * How many sources a page may play at once. A browser opens six connections to a host; each HLS
+ * player holds one by waiting for the next playlist, and media and calls need the rest.
+ * @param {import("./prefs.js").Transport} transport
+ */
+export function mostAtOnce(transport) {
+  return transport === "hls" || !H5sPlayerWS.isSupported ? HLS_AT_ONCE : Infinity;
 }
 
 /**

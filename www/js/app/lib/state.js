@@ -13,14 +13,16 @@ import { t } from "./i18n.js";
  * @param {import("../api.js").SourceItem} source
  * @param {H5sState} player what the player of this page does
  * @param {number} nowMs
+ * @param {boolean} [isResting] others play in its place
  * @returns {Shown}
  */
-export function describe(source, player, nowMs) {
+export function describe(source, player, nowMs, isResting = false) {
   if (player === "playing") return { tone: "live", word: t("stateLive"), detail: "" };
   if (player === "blocked") return { tone: "idle", word: t("stateBlocked"), detail: "" };
   const state = source.strState ?? (source.bOnline ? "RUNNING" : "BACKOFF");
   if (state === "FATAL") return bad("stateFailed", source, nowMs);
   if (state === "BACKOFF") return bad("stateOffline", source, nowMs);
+  if (isResting) return { tone: "idle", word: t("stateResting"), detail: t("stateRestingHint") };
   if (player === "waiting") return busy("stateReconnecting");
   if (player === "connecting" || state === "STARTING") return busy("stateConnecting");
   if (state === "STOPPED")

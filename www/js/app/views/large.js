@@ -13,7 +13,11 @@ export function openLarge(source, onClose) {
   const kind = transport();
   const page = kind === "hls" ? "hls.html" : "ws.html";
   const alone = iconButton("alone", t("alone"), () => {
-    window.open(`${page}?${new URLSearchParams({ token: source.strToken })}`, "_blank");
+    const query = new URLSearchParams({
+      token: source.strToken,
+      ...(kind === "hls" && { ver: "v2" }),
+    });
+    window.open(`${page}?${query}`, "_blank");
   });
   const close = iconButton("close", t("close"), () => dialog.close());
   const stage = makeStage(source.strToken, { transport: kind, buttons: [alone, close] });

@@ -2,6 +2,8 @@ import * as api from "../api.js";
 import { H5sTile } from "../components/h5s-tile.js";
 import { icon, iconButton, make } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
+import { mostAtOnce } from "../lib/playing.js";
+import { transport } from "../lib/prefs.js";
 import { openAdd, openDelete } from "./dialogs.js";
 import { makeHeader } from "./header.js";
 import { openLarge } from "./large.js";
@@ -29,7 +31,12 @@ export function mountWall(root, { first, onSignIn, onLanguage }) {
   const wall = make("main", { class: "wall", "aria-label": t("title") });
 
   const refreshPlay = () => {
-    for (const tile of tiles.values()) tile.play(!large && inView.has(tile));
+    let places = mostAtOnce(transport());
+    for (const tile of tiles.values()) {
+      const isWanted = !large && inView.has(tile);
+      tile.play(isWanted, places <= 0);
+      if (isWanted && tile.isWorthPlaying) places -= 1;
+    }
   };
   const viewer = new IntersectionObserver(
     (entries) => {
@@ -47,6 +54,7 @@ export function mountWall(root, { first, onSignIn, onLanguage }) {
     const now = new Set(items.map((item) => item.strToken));
     for (const [token, tile] of tiles) if (!now.has(token)) drop(token, tile);
     for (const item of items) tileOf(item).update(item, isCrowded);
+    refreshPlay();
     const online = items.filter((item) => item.bOnline).length;
     count.textContent = items.length ? t("online", { online, all: items.length }) : "";
     wall.classList.toggle("is-empty", items.length === 0);
@@ -105,7 +113,10 @@ export function mountWall(root, { first, onSignIn, onLanguage }) {
   });
 
   const header = makeHeader(count, {
-    onTransport: () => tiles.forEach((tile) => tile.restart()),
+    onTransport: () => {
+      tiles.forEach((tile) => tile.play(false, false));
+      refreshPlay();
+    },
     onLanguage,
     onAdd: () => openAdd(repoll),
     onSignIn: () => onSignIn(""),
