@@ -31,6 +31,7 @@ SLOWEST_S = 4
 NOMINAL_S = 0.04  # a picture's duration before any is known
 AUDIO_GONE_S = 0.5  # audio this far behind video has stopped, not just been interleaved late
 AUDIO_TARGET_S = 0.05  # silence is laid up to so far behind the video
+AUDIO_LEAD_S = 0.1  # sound may begin so long before the first picture: players begin with it
 SKEW_S = 0.12  # audio this far from where it belongs, for SKEW_HOLD_S, is moved
 SKEW_HOLD_S = 0.5
 SKEW_AT_ONCE_S = 0.4
@@ -51,6 +52,7 @@ class Timeline:
         self.has_audio = False
         """Sound has come since the clock was set."""
         self._sequence = 0
+        self._start_s: float | None = None  # of the first picture since then, by the source
         self._init: InitSegment | None = None
         self._video_next = 0  # on the channel, ticks of the video track
         self._audio_next = 0
@@ -76,6 +78,7 @@ class Timeline:
         if keep_clock:
             return
         self.has_audio = False
+        self._start_s = None
         scale = init.video.timescale if init.video else 0
         self._video_next = scale * CLOCK_START_S
         self._picture = int(scale * NOMINAL_S)
@@ -109,11 +112,14 @@ class Timeline:
         if parsed.video is not None:
             self._waiting_for_key = False
             self._align(parsed.video)
+        if parsed.audio is not None and not self.has_audio:
+            data = self._without_lead(parsed, parsed.audio, data)
+            parsed = parse_fragment(data, self._init)
         if parsed.audio is not None and not self._takes_audio(parsed.audio):
-            if parsed.video is None:
-                return
             data = self._video_alone(parsed.video, data)
             parsed = parse_fragment(data, self._init)
+        if parsed.audio is None and parsed.video is None:
+            return
         silence = self._silence_before(parsed)
         if silence is not None:
             yield self._emit(
@@ -149,6 +155,8 @@ class Timeline:
     def _align(self, run: TrackRun) -> None:
         """Fix where the source's clock lies on the channel's."""
         self._source_video_next = run.dts + run.duration
+        if self._start_s is None:
+            self._start_s = run.dts / run.track.timescale
         if self._shift_s is None:
             scale = run.track.timescale
             self._shift_s = self._video_next / scale - run.dts / scale
@@ -216,8 +224,32 @@ class Timeline:
         sample = Sample(0, len(frame), self._aac.frame_samples, SYNC_FLAGS, 0)
         return build_fragment(0, NewRun(track, 0, [sample] * count, frame * count))
 
-    def _video_alone(self, run: TrackRun, data: bytes) -> bytes:
-        return build_fragment(0, NewRun(run.track, run.dts, run.samples, run_payload(data, run)))
+    def _without_lead(self, parsed: ParsedFragment, audio: TrackRun, data: bytes) -> bytes:
+        """Leave out sound from long before the first picture.
+
+        A camera joined 3 s before its next key frame sends 3 s of sound first, and players would
+        take the beginning of that for the beginning of the first picture.
+        """
+        assert self._start_s is not None
+        scale = audio.track.timescale
+        dts, kept = audio.dts, list(audio.samples)
+        while kept and (dts + kept[0].duration) / scale < self._start_s - AUDIO_LEAD_S:
+            dts += kept.pop(0).duration
+        if len(kept) == len(audio.samples):
+            return data
+        if not kept:
+            return self._video_alone(parsed.video, data)
+        payload = b"".join([data[one.start : one.start + one.size] for one in kept])
+        sound = NewRun(audio.track, dts, kept, payload)
+        return build_fragment(0, *self._video_run(parsed.video, data), sound)
+
+    def _video_alone(self, run: TrackRun | None, data: bytes) -> bytes:
+        return build_fragment(0, *self._video_run(run, data))
+
+    def _video_run(self, run: TrackRun | None, data: bytes) -> list[NewRun]:
+        if run is None:
+            return []
+        return [NewRun(run.track, run.dts, run.samples, run_payload(data, run))]
 
     def _emit(
         self, data: bytearray, parsed: ParsedFragment, is_key: bool, arrived: float

@@ -75,6 +75,7 @@ class HlsConfig(Section, frozen=True, kw_only=True):
     ts: bool = True
     segment_s: Annotated[float, Meta(ge=0.5, le=20)] = 2.0
     segments: Annotated[int, Meta(ge=3, le=30)] = 4
+    part_s: Annotated[float, Meta(ge=0.1, le=2)] = 0.2
 
 
 class IceServerConfig(Section, frozen=True, kw_only=True):

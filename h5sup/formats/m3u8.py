@@ -1,7 +1,11 @@
-"""HLS playlists (RFC 8216), written from plain values."""
+"""HLS playlists (RFC 8216), written from plain values.
+
+Sections of draft-pantos-hls-rfc8216bis, which adds Low-Latency HLS, are marked `bis`.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +16,9 @@ from h5sup.base.errors import MediaFormatError
 # §7: EXT-X-MAP in a playlist of media segments needs 6; 7 is what fMP4 players expect.
 VERSION_FMP4 = 7
 VERSION_TS = 3  # EXTINF with decimals
+VERSION_LOW_LATENCY = 9  # bis §8: EXT-X-SKIP
 MIME = "application/vnd.apple.mpegurl"  # §4
+UNQUOTABLE = re.compile(r'["\r\n]')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +34,16 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One partial segment (bis §4.4.4.9)."""
+
+    uri: str
+    duration_s: float
+    is_independent: bool = False
+    """It begins with a key frame."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """One media segment (§4.3.2)."""
 
@@ -38,6 +54,35 @@ class Segment:
     begins_at: datetime | None = None
     is_discontinuous: bool = False
     """Whether its timeline or encoding breaks with the segment before it."""
+    parts: Sequence[Part] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """How far another rendition has come (bis §4.4.5.4)."""
+
+    uri: str
+    last_sequence: int
+    last_part: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LowLatency:
+    """What makes a live playlist one of Low-Latency HLS."""
+
+    part_target_s: float
+    """No part is longer."""
+    part_hold_back_s: float
+    """How far behind the end of the playlist a player should stay."""
+    skip_until_s: float
+    """A playlist with `skipped` may leave out what is older than this."""
+    hint_uri: str
+    """The part that comes next: a player may ask for it before it is there."""
+    open_segment: Segment | None = None
+    """What there is of the segment that is being made: its parts alone are listed."""
+    reports: Sequence[Report] = ()
+    skipped: int = 0
+    """How many segments the receiver knows already; they are not in `segments`."""
 
 
 def write_multivariant(variants: Sequence[Variant], *, version: int = VERSION_FMP4) -> str:
@@ -57,28 +102,37 @@ def write_media_playlist(
     target_duration_s: int,
     discontinuity_sequence: int = 0,
     version: int = VERSION_FMP4,
+    is_independent: bool = True,
     is_ended: bool = False,
+    low_latency: LowLatency | None = None,
 ) -> str:
-    """Return the playlist of `segments`, each starting with a key frame (§4.3.3).
+    """Return the playlist of `segments` (§4.3.3), each starting with a key frame if it says so.
 
-    `media_sequence` numbers the first of them; `discontinuity_sequence` counts the breaks that
-    have left the playlist. `target_duration_s` must not change while the playlist lives (§6.2.1);
-    a longer segment raises it all the same, for players reject the playlist otherwise.
+    `media_sequence` numbers the first of them, or the first one skipped;
+    `discontinuity_sequence` counts the breaks that have left the playlist. `target_duration_s`
+    must not change while the playlist lives (§6.2.1); a longer segment raises it all the same,
+    for players reject the playlist otherwise.
     """
     longest_s = max((round_half_up(segment.duration_s) for segment in segments), default=1)
     lines = [
         "#EXTM3U",
         f"#EXT-X-VERSION:{version}",
         f"#EXT-X-TARGETDURATION:{max(target_duration_s, longest_s, 1)}",
+        *(_control_lines(low_latency) if low_latency else ()),
         f"#EXT-X-MEDIA-SEQUENCE:{media_sequence}",
     ]
     if discontinuity_sequence:
         lines.append(f"#EXT-X-DISCONTINUITY-SEQUENCE:{discontinuity_sequence}")
-    lines.append("#EXT-X-INDEPENDENT-SEGMENTS")
+    if is_independent:
+        lines.append("#EXT-X-INDEPENDENT-SEGMENTS")
+    if low_latency and low_latency.skipped:
+        lines.append(f"#EXT-X-SKIP:SKIPPED-SEGMENTS={low_latency.skipped}")
     map_uri = ""
     for segment in segments:
         lines += _segment_lines(segment, map_uri)
         map_uri = segment.map_uri
+    if low_latency:
+        lines += _edge_lines(low_latency, map_uri)
     if is_ended:
         lines.append("#EXT-X-ENDLIST")
     return "\n".join([*lines, ""])
@@ -90,6 +144,14 @@ def round_half_up(seconds: float) -> int:
 
 
 def _segment_lines(segment: Segment, map_uri: str) -> list[str]:
+    if segment.duration_s < 0:
+        raise MediaFormatError(f"a segment can't last {segment.duration_s:g} s")
+    lines = _opening_lines(segment, map_uri)
+    return [*lines, f"#EXTINF:{segment.duration_s:.5f},", _check_uri(segment.uri)]
+
+
+def _opening_lines(segment: Segment, map_uri: str) -> list[str]:
+    """Return what stands before a segment's address, its parts included."""
     lines = []
     if segment.is_discontinuous:
         lines.append("#EXT-X-DISCONTINUITY")
@@ -97,9 +159,34 @@ def _segment_lines(segment: Segment, map_uri: str) -> list[str]:
         lines.append(f"#EXT-X-MAP:URI={_quote(segment.map_uri)}")
     if segment.begins_at is not None:
         lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{iso_ms(segment.begins_at)}")
-    if segment.duration_s < 0:
-        raise MediaFormatError(f"a segment can't last {segment.duration_s:g} s")
-    return [*lines, f"#EXTINF:{segment.duration_s:.5f},", _check_uri(segment.uri)]
+    lines += [_part_line(part) for part in segment.parts]
+    return lines
+
+
+def _part_line(part: Part) -> str:
+    line = f"#EXT-X-PART:DURATION={part.duration_s:.5f},URI={_quote(part.uri)}"
+    return f"{line},INDEPENDENT=YES" if part.is_independent else line
+
+
+def _control_lines(wanted: LowLatency) -> list[str]:
+    """Return what the server can do (bis §4.4.3.7, §4.4.3.8)."""
+    return [
+        "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,"
+        f"PART-HOLD-BACK={wanted.part_hold_back_s:.3f},CAN-SKIP-UNTIL={wanted.skip_until_s:.1f}",
+        f"#EXT-X-PART-INF:PART-TARGET={wanted.part_target_s:.3f}",
+    ]
+
+
+def _edge_lines(wanted: LowLatency, map_uri: str) -> list[str]:
+    """Return what stands behind the last whole segment."""
+    lines = _opening_lines(wanted.open_segment, map_uri) if wanted.open_segment else []
+    lines.append(f"#EXT-X-PRELOAD-HINT:TYPE=PART,URI={_quote(wanted.hint_uri)}")
+    for report in wanted.reports:
+        lines.append(
+            f"#EXT-X-RENDITION-REPORT:URI={_quote(report.uri)},"
+            f"LAST-MSN={report.last_sequence},LAST-PART={report.last_part}"
+        )
+    return lines
 
 
 def _attributes(variant: Variant) -> str:
@@ -116,7 +203,7 @@ def _attributes(variant: Variant) -> str:
 
 def _quote(text: str) -> str:
     """Return a quoted string; it has no escapes (§4.2)."""
-    if any(sign in text for sign in '"\r\n'):
+    if UNQUOTABLE.search(text):
         raise MediaFormatError(f"{text!r} can't stand in a playlist")
     return f'"{text}"'
 

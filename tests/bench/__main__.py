@@ -1,4 +1,4 @@
-"""Print what h5sup costs: `python -m tests.bench [fanout] [fixed] [join] [glass]`.
+"""Print what h5sup costs: `python -m tests.bench [fanout] [fixed] [join] [glass] [llhls] [rtc]`.
 
 CPU is the manager's own, user and system, in nanoseconds from /proc/<pid>/schedstat.
 """
@@ -12,37 +12,23 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from shutil import which
 from statistics import median
-from typing import Any
 
 import psutil
 from playwright.async_api import Page
 
-from tests.e2e.browser import open_browser
+from tests.bench.llhls import llhls
+from tests.bench.measure import CACHE, cpu_s, in_chromium, row, server_of
+from tests.bench.rtc import rtc
 from tests.e2e.screen import behind_s, watch
 from tests.e2e.server import Server, until
 from tests.fakes.clips import CLIPS, Clips
-from tests.fakes.rtsp_camera import RtspCamera
 
-CACHE = Path(__file__).resolve().parents[2] / ".pytest_cache" / "d" / "clips"
 WINDOW_S = 12.0
 VIEWERS = 200
-
-
-def cpu_s(pid: int) -> float:
-    """Return the processor time of all threads of a process."""
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
-
-
-def row(what: str, figure: str, target: str = "") -> None:
-    """Print one line of the table."""
-    load = os.getloadavg()[0]
-    print(f"| {what} | {figure} | {target} | {load:.1f} |", flush=True)
 
 
 class Counter(asyncio.Protocol):
@@ -62,14 +48,6 @@ class Counter(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.taken += len(data)
-
-
-def server_of(clips: Clips, folder: Path, sources: int = 1, **sections: Any) -> Server:
-    """Return a server with looped 2 Mbit/s files."""
-    configured = [{"token": f"cam{n}", "type": "file", "url": "clip.mp4"} for n in range(sources)]
-    server = Server(folder, sources=configured, auth={"enabled": False}, **sections)
-    server.add_media(clips["h264_2m"], "clip.mp4")
-    return server
 
 
 def has_ffmpegs(server: Server, count: int) -> bool:
@@ -196,28 +174,13 @@ FIRST = """async () => {
 }"""
 
 
-async def in_chromium(
-    clips: Clips, mount: str, work: Callable[[Page], Awaitable[None]], path: str
-) -> None:
-    """Run `work` on a page of a server that shows a camera."""
-    with tempfile.TemporaryDirectory() as folder:
-        profile = Path(folder) / "profile"
-        async with RtspCamera(clips, [mount]) as camera, open_browser(profile) as context:
-            source = {"token": "front", "type": "rtsp", "url": camera.url(mount)}
-            server = Server(Path(folder), sources=[source], auth={"enabled": False})
-            async with server:
-                await asyncio.sleep(14 if "10" in mount else 5)
-                page = await context.new_page()
-                await page.goto(server.base + path)
-                await work(page)
-
-
 async def join(clips: Clips) -> None:
     """From connect() to the first picture on screen."""
     for mount in ("h264_aac", "h264_gop10"):
         took: list[float] = []
 
-        async def work(page: Page, took: list[float] = took) -> None:
+        async def work(page: Page, server: Server, took: list[float] = took) -> None:
+            del server
             for _ in range(10):
                 took.append(await page.evaluate(FIRST))
                 await asyncio.sleep(0.7)
@@ -232,7 +195,9 @@ async def glass(clips: Clips) -> None:
     for mount in ("h264_aac", "h264_mute"):
         late: list[float] = []
 
-        async def work(page: Page, late: list[float] = late, mount: str = mount) -> None:
+        async def work(
+            page: Page, _: Server, late: list[float] = late, mount: str = mount
+        ) -> None:
             seen = await watch(page, 45, 0.1)
             recipe = CLIPS[mount]
             late += [behind_s(one, recipe.fps, recipe.frames) for one in seen[30:]]
@@ -245,7 +210,14 @@ async def glass(clips: Clips) -> None:
             f"{median(late) * 1000:.0f} ms, p95 {p95:.0f}, drift {drift:+.0f}", "300")  # fmt: skip
 
 
-PARTS = {"fanout": fanout, "fixed": fixed, "join": join, "glass": glass}
+PARTS = {
+    "fanout": fanout,
+    "fixed": fixed,
+    "join": join,
+    "glass": glass,
+    "llhls": llhls,
+    "rtc": rtc,
+}
 
 
 async def main(names: list[str]) -> None:

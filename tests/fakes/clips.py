@@ -104,6 +104,7 @@ CLIPS = {
     "h264_gop10": Recipe(audio="aac", gop_s=10, duration_s=20),
     "h264_fps5": Recipe(audio="aac", fps=5),
     "h264_fps15": Recipe(audio="aac", fps=15),
+    "h264_fps30": Recipe(audio="aac", fps=30),
     "h264_fps60": Recipe(audio="aac", fps=60),
     "h264_2m": Recipe(audio="aac", width=1280, height=720, bitrate_kbps=2000),
     "h264_2m_ts": Recipe(width=1280, height=720, bitrate_kbps=2000, suffix=".ts"),

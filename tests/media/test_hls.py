@@ -14,14 +14,9 @@ import pytest
 from h5sup.bus.channel import Channel
 from h5sup.bus.ingest import Ingest
 from tests.fakes.clips import CLIPS, Clips, decode_frame_indexes
-from tests.unit.outputs.hls_fakes import Client, FakeLeases, serve, wait_until
-from tests.unit.outputs.hls_rules import (
-    Entry,
-    MediaCheck,
-    Playlist,
-    check_successor,
-    parse_media,
-)
+from tests.unit.outputs.hls_fakes import FakeLeases, serve, wait_until
+from tests.unit.outputs.hls_rules import MediaCheck, parse_media
+from tests.unit.outputs.hls_walker import Walker
 
 pytestmark = pytest.mark.media
 
@@ -72,55 +67,6 @@ async def camera(
             ingest.close(loop.time())
 
 
-class Walker:
-    """Reloads a playlist as a player does and checks all it is given."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._media = MediaCheck()
-        self._before: Playlist | None = None
-        self._maps: dict[str, bytes] = {}
-        self.walked: list[Entry] = []
-        self.played: list[bytes] = []
-        """Per discontinuity: the init segment and all media."""
-
-    async def get(self, uri: str) -> bytes:
-        response = await self._client.get(f"/hls/v2/cam/{uri}")
-        assert response.status == 200
-        return await response.read()
-
-    async def reload(self) -> None:
-        """Load the playlist and what is new in it."""
-        playlist = parse_media((await self.get("h264.m3u8")).decode())
-        assert playlist.is_independent
-        if self._before is not None:
-            check_successor(self._before, playlist)
-        self._before = playlist
-        done = self.walked[-1].sequence if self.walked else -1
-        for entry in playlist.entries:
-            if entry.sequence > done:
-                await self._play(entry)
-
-    async def _play(self, entry: Entry) -> None:
-        if entry.map_uri not in self._maps:
-            self._maps[entry.map_uri] = init = await self.get(entry.map_uri)
-            self._media.begin(init)
-            self.played.append(init)
-        if self.walked:
-            assert entry.sequence == self.walked[-1].sequence + 1, "a segment was missed"
-        body = await self.get(entry.uri)
-        self._media.feed(entry, body)
-        self.played[-1] += body
-        self.walked.append(entry)
-
-    async def walk_until(self, count: int, timeout_s: float = 30.0) -> None:
-        """Reload until so many segments were played."""
-        async with asyncio.timeout(timeout_s):
-            while len(self.walked) < count:
-                await self.reload()
-                await asyncio.sleep(0.2)
-
-
 def build_channel() -> Channel:
     return Channel("cam", "main", "copy", gop_bytes=8_000_000)
 
@@ -148,6 +94,68 @@ async def test_a_live_playlist_keeps_the_rules(clips: Clips, ffmpeg: str, name: 
     indexes = await asyncio.to_thread(decode_frame_indexes, walker.played[0], ffmpeg)
     assert len(indexes) >= 6 * CLIPS[name].fps
     assert_consecutive(indexes, CLIPS[name].frames)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["h264_aac", "h264_fps5", "h264_fps15", "h264_fps30", "h264_fps60", "h264_bframes"],
+)
+async def test_a_walk_at_the_edge_keeps_the_rules(clips: Clips, ffmpeg: str, name: str) -> None:
+    channel = build_channel()
+    leases = FakeLeases()
+    leases.add(channel)
+    async with (
+        serve(leases, segment_s=1.0, segments=12) as (client, _),
+        camera(ffmpeg, clips[name], Ingest(channel)),
+    ):
+        walker = Walker(client, at_edge=True)
+        await walker.walk_until(9)
+    assert walker.playlist is not None
+    if CLIPS[name].gop_s == 1:
+        assert walker.playlist.skipped > 0
+    assert walker.playlist.part_target_s < 0.25
+    assert walker.reloads > 30
+    # answered with its very part, not with the one after: held no longer than it took to come
+    assert walker.punctual > 0.9 * walker.reloads
+    indexes = await asyncio.to_thread(decode_frame_indexes, walker.played[0], ffmpeg)
+    if CLIPS[name].b_frames:
+        indexes = indexes[: -CLIPS[name].b_frames - 1]
+    assert_consecutive(indexes, CLIPS[name].frames)
+
+
+async def test_a_walk_at_the_edge_goes_on_when_the_source_starts_anew(
+    clips: Clips, ffmpeg: str
+) -> None:
+    channel = build_channel()
+    ingest = Ingest(channel)
+    leases = FakeLeases()
+    leases.add(channel)
+    async with serve(leases, segment_s=1.0) as (client, _):
+        walker = Walker(client, at_edge=True)
+        async with camera(ffmpeg, clips["h264_aac"], ingest):
+            await walker.walk_until(3)
+            walking = asyncio.create_task(walker.walk_until(8))
+        ingest.expire("the camera is gone")
+        async with camera(ffmpeg, clips["h264_2m"], ingest):
+            await walking
+    assert {entry.discontinuity for entry in walker.walked} == {0, 1}
+    assert len(walker.played) == 2
+
+
+async def test_a_walk_in_a_gop_of_ten_seconds(clips: Clips, ffmpeg: str) -> None:
+    channel = build_channel()
+    leases = FakeLeases()
+    leases.add(channel)
+    async with (
+        serve(leases) as (client, _),
+        camera(ffmpeg, clips["h264_gop10"], Ingest(channel)),
+    ):
+        walker = Walker(client, at_edge=True)
+        await walker.walk_until(2)
+    assert walker.playlist is not None
+    assert walker.playlist.target_s == 10
+    assert walker.playlist.part_target_s < 0.25
+    assert walker.punctual > 0.7 * walker.reloads > 5
 
 
 async def test_a_source_that_starts_anew_follows_a_discontinuity(

@@ -330,6 +330,127 @@ class H5sWatchdog {
 }
 
 /**
+ * Holds an element at the live edge of its media: sets its rate, jumps, and sets a standing picture
+ * going. Owned by a player, which says what media there is.
+ */
+class H5sFollower {
+  #video;
+  #range;
+  #edge;
+  #watchdog = new H5sWatchdog();
+  #jumpedAt = 0;
+  #dryAt = Number.NaN;
+  #stalls = 0;
+
+  /**
+   * @param {HTMLVideoElement} video
+   * @param {() => { start: number, end: number, isAll: boolean } | null} range the newest stretch of media
+   * @param {number} [distance] seconds to stay behind the newest picture
+   */
+  constructor(video, range, distance) {
+    this.#video = video;
+    this.#range = range;
+    this.#edge = new H5sEdge(distance);
+  }
+
+  get target() {
+    return this.#edge.target;
+  }
+
+  /** Times the picture had to be set going again. */
+  get stalls() {
+    return this.#stalls;
+  }
+
+  /** Media was appended. @param {number} now */
+  grew(now) {
+    this.#edge.grew(now);
+  }
+
+  /** Playing starts. @param {number} now @param {number} ready seconds of media */
+  start(now, ready) {
+    this.#jumpedAt = now;
+    this.#edge.restart(now, ready);
+    if (ready > this.target + 1) this.jump();
+  }
+
+  /** Go to the live edge. */
+  jump() {
+    const range = this.#range();
+    if (!range) return;
+    const now = h5sNow();
+    const lag = Math.min(this.target, range.end - range.start);
+    this.#video.currentTime = range.end - lag;
+    this.#jumpedAt = now;
+    this.#edge.restart(now, lag);
+    this.#watchdog.rest(now, range.end);
+  }
+
+  /**
+   * Hold the live edge.
+   * @param {number} now
+   * @param {number} shown pictures so far
+   * @returns {boolean} false when the picture stands and jumps don't help
+   */
+  follow(now, shown) {
+    const range = this.#range();
+    if (!range) return true;
+    const verdict = this.#watchdog.check(now, shown, range.end, this.#edge.gap);
+    if (verdict === "reconnect") return false;
+    if (verdict === "jump") this.#unfreeze(now);
+    else if (!this.#video.seeking) this.#keepDistance(now, range);
+    return true;
+  }
+
+  /** The element waits for media. */
+  ranDry() {
+    const now = h5sNow();
+    const isSettled = now - this.#jumpedAt > H5S_SETTLE_S;
+    if (!this.#video.seeking && isSettled) this.#dryAt = now;
+  }
+
+  /** The element plays. */
+  flows() {
+    const now = h5sNow();
+    if (!Number.isNaN(this.#dryAt)) this.#edge.underrun(now, now - this.#dryAt);
+    this.forgetDry();
+  }
+
+  /** The connection went: what comes next says nothing about the distance. */
+  forgetDry() {
+    this.#dryAt = Number.NaN;
+  }
+
+  /** Media of another source or connection comes. */
+  reset() {
+    this.#watchdog = new H5sWatchdog();
+    this.forgetDry();
+    this.#video.playbackRate = 1;
+  }
+
+  /** Media arrives, the picture stands: a seek sets the decoder going. @param {number} now */
+  #unfreeze(now) {
+    this.#stalls += 1;
+    this.#edge.underrun(now, 0.1);
+    this.jump();
+  }
+
+  /**
+   * @param {number} now
+   * @param {{ start: number, end: number, isAll: boolean }} range
+   */
+  #keepDistance(now, range) {
+    const position = this.#video.currentTime;
+    const { rate, jump } = this.#edge.decide(now, range.end - position);
+    // media may start a little after 0: browsers cross that by themselves
+    const isBefore = position < range.start - (range.isAll ? 1 : 0.02);
+    const isOutside = isBefore || position > range.end + 0.5;
+    if (jump || isOutside) this.jump();
+    if (this.#video.playbackRate !== rate) this.#video.playbackRate = rate;
+  }
+}
+
+/**
  * The boxes of an ISO file (ISO/IEC 14496-12 §4.2) between two offsets.
  * @param {DataView} view
  * @param {number} start
@@ -500,9 +621,7 @@ class H5sBuffer {
   /** @returns {{ start: number, end: number, isAll: boolean } | null} the newest stretch of media */
   get edge() {
     const ranges = this.#ranges();
-    const count = ranges?.length ?? 0;
-    if (!ranges || !count) return null;
-    return { start: ranges.start(count - 1), end: ranges.end(count - 1), isAll: count === 1 };
+    return ranges && h5sNewestRange(ranges);
   }
 
   open() {
@@ -873,8 +992,7 @@ class H5sPlayerWS {
   #pictures;
   #return = new H5sReturn(() => this.#open());
   #bytes = new H5sMeter();
-  #watchdog = new H5sWatchdog();
-  #edge;
+  #follower;
   #isConnected = false;
   #refusedHevc = false;
   /** @type {AbortController | null} listeners of one connect() */
@@ -890,12 +1008,9 @@ class H5sPlayerWS {
   #toldAt = 0;
   #end = 0;
   #isJoined = false;
-  #jumpedAt = 0;
   #readyAt = Number.NaN;
-  #dryAt = Number.NaN;
   #pausedSince = Number.NaN;
   #reconnects = 0;
-  #stalls = 0;
   /** @type {{ at: number, mediaTime: number } | null} */
   #live = null;
 
@@ -905,7 +1020,8 @@ class H5sPlayerWS {
     this.#place = h5sResolve(conf);
     this.#status = new H5sStatus(conf.onState);
     this.#pictures = new H5sPictures(this.#place.video);
-    this.#edge = new H5sEdge(conf.targetLatency);
+    const range = () => this.#buffer?.edge ?? null;
+    this.#follower = new H5sFollower(this.#place.video, range, conf.targetLatency);
     this.#presence = new H5sPresence(
       () => this.#suspend("hidden"),
       () => this.#seen(),
@@ -935,7 +1051,7 @@ class H5sPlayerWS {
     this.#listening = new AbortController();
     const { signal } = this.#listening;
     this.video.addEventListener("waiting", () => this.#ranDry(), { signal });
-    this.video.addEventListener("playing", () => this.#flows(), { signal });
+    this.video.addEventListener("playing", () => this.#follower.flows(), { signal });
     this.video.addEventListener("play", () => this.#resumed(), { signal });
     this.video.addEventListener("error", () => this.#elementFailed(), { signal });
     this.#presence.watch(signal);
@@ -966,10 +1082,10 @@ class H5sPlayerWS {
       bitrateKbps: (this.#bytes.rate(now) * 8) / 1000,
       lagS: Math.max(0, end - this.video.currentTime),
       behindLiveS: this.#behindLive(now),
-      targetS: this.#edge.target,
+      targetS: this.#follower.target,
       droppedFrames: h5sFrames(this.video).dropped,
       reconnects: this.#reconnects,
-      stalls: this.#stalls,
+      stalls: this.#follower.stalls,
       mime: this.#buffer?.mime ?? "",
     };
   }
@@ -1047,7 +1163,7 @@ class H5sPlayerWS {
     const edge = this.#buffer?.edge;
     if (!this.#mime || !edge || edge.end <= this.#end) return;
     this.#end = edge.end;
-    this.#edge.grew(h5sNow());
+    this.#follower.grew(h5sNow());
     if (!this.#isJoined) this.#join(edge.end - edge.start);
   }
 
@@ -1059,28 +1175,14 @@ class H5sPlayerWS {
   #join(ready) {
     const now = h5sNow();
     if (Number.isNaN(this.#readyAt)) this.#readyAt = now;
-    if (ready < this.#edge.target && now - this.#readyAt < H5S_START_S) return;
+    if (ready < this.#follower.target && now - this.#readyAt < H5S_START_S) return;
     this.#isJoined = true;
-    this.#jumpedAt = now;
-    this.#edge.restart(now, ready);
-    if (ready > this.#edge.target + 1) this.#jump();
+    this.#follower.start(now, ready);
     this.#play();
   }
 
   #play() {
     h5sStart(this.video, this.#status, this.#listening?.signal);
-  }
-
-  /** Go to the live edge. */
-  #jump() {
-    const edge = this.#buffer?.edge;
-    if (!edge) return;
-    const now = h5sNow();
-    const lag = Math.min(this.#edge.target, edge.end - edge.start);
-    this.video.currentTime = edge.end - lag;
-    this.#jumpedAt = now;
-    this.#edge.restart(now, lag);
-    this.#watchdog.rest(now, edge.end);
   }
 
   #tick() {
@@ -1092,7 +1194,8 @@ class H5sPlayerWS {
     this.#count(now);
     if (this.video.paused) return this.#paused(now);
     this.#pausedSince = Number.NaN;
-    if (!document.hidden) this.#follow(now);
+    if (!document.hidden && !this.#follower.follow(now, this.#pictures.shown))
+      return this.#lost("the picture stands still");
     this.#buffer?.trim(this.video.currentTime);
   }
 
@@ -1116,30 +1219,6 @@ class H5sPlayerWS {
     this.#status.set("playing");
   }
 
-  /** Hold the live edge. @param {number} now */
-  #follow(now) {
-    const edge = this.#buffer?.edge;
-    if (!edge) return;
-    const verdict = this.#watchdog.check(now, this.#pictures.shown, edge.end, this.#edge.gap);
-    if (verdict === "reconnect") return this.#lost("the picture stands still");
-    if (verdict === "jump") return this.#unfreeze();
-    if (this.video.seeking) return;
-    const position = this.video.currentTime;
-    const { rate, jump } = this.#edge.decide(now, edge.end - position);
-    // media may start a little after 0: browsers cross that by themselves
-    const isBefore = position < edge.start - (edge.isAll ? 1 : 0.02);
-    const isOutside = isBefore || position > edge.end + 0.5;
-    if (jump || isOutside) this.#jump();
-    if (this.video.playbackRate !== rate) this.video.playbackRate = rate;
-  }
-
-  /** Media arrives, the picture stands: a seek sets the decoder going. */
-  #unfreeze() {
-    this.#stalls += 1;
-    this.#edge.underrun(h5sNow(), 0.1);
-    this.#jump();
-  }
-
   /** @param {number} now */
   #paused(now) {
     if (Number.isNaN(this.#pausedSince)) this.#pausedSince = now;
@@ -1147,30 +1226,22 @@ class H5sPlayerWS {
   }
 
   #ranDry() {
-    const now = h5sNow();
-    const isSettled = now - this.#jumpedAt > H5S_SETTLE_S;
-    if (this.#isJoined && !this.video.seeking && isSettled) this.#dryAt = now;
-  }
-
-  #flows() {
-    const now = h5sNow();
-    if (!Number.isNaN(this.#dryAt)) this.#edge.underrun(now, now - this.#dryAt);
-    this.#dryAt = Number.NaN;
+    if (this.#isJoined) this.#follower.ranDry();
   }
 
   /** The element started, perhaps by a person after a pause. */
   #resumed() {
     if (this.state === "suspended") {
-      this.#jump(); // the old picture stands until the new one comes
+      this.#follower.jump(); // the old picture stands until the new one comes
       this.#open();
-    } else if (!Number.isNaN(this.#pausedSince)) this.#jump();
+    } else if (!Number.isNaN(this.#pausedSince)) this.#follower.jump();
   }
 
   /** The page is visible again. */
   #seen() {
     if (this.state === "suspended") return this.#open();
     if (!this.#isJoined) return;
-    this.#jump();
+    this.#follower.jump();
     this.#play();
   }
 
@@ -1202,7 +1273,8 @@ class H5sPlayerWS {
     this.#live = null;
     this.#mime = "";
     this.#isJoined = false;
-    this.#pausedSince = this.#readyAt = this.#dryAt = Number.NaN;
+    this.#pausedSince = this.#readyAt = Number.NaN;
+    this.#follower.forgetDry();
     this.#pictures.restart(h5sNow());
     if (!socket) return;
     socket.onmessage = socket.onclose = null;
@@ -1213,9 +1285,8 @@ class H5sPlayerWS {
     this.#buffer?.close();
     this.#buffer = null;
     this.#end = 0;
+    this.#follower.reset();
     this.#pictures.clear();
-    this.#watchdog = new H5sWatchdog();
-    this.video.playbackRate = 1;
   }
 
   /** @param {number} now */
@@ -1692,6 +1763,16 @@ class H5sKeepSocket {
   }
 }
 
+/**
+ * The newest stretch of an element's media.
+ * @param {TimeRanges} ranges
+ */
+function h5sNewestRange(ranges) {
+  const count = ranges.length;
+  if (!count) return null;
+  return { start: ranges.start(count - 1), end: ranges.end(count - 1), isAll: count === 1 };
+}
+
 /** @returns {typeof import("hls.js").default | undefined} hls.js, when the page loaded it */
 function h5sHlsJs() {
   return /** @type {{ Hls?: typeof import("hls.js").default }} */ (globalThis).Hls;
@@ -1702,11 +1783,20 @@ function h5sHlsJs() {
  * disconnect(). It comes back by itself after any loss.
  */
 class H5sPlayerHls {
-  static #TICK_MS = 500;
+  static #EDGE = {
+    v1: {
+      liveSyncDurationCount: 2,
+      liveMaxLatencyDurationCount: 5,
+      maxLiveSyncPlaybackRate: 1.1,
+    },
+    // hls.js stays 1.2 s behind: it speeds up only while more than a second is buffered
+    v2: { lowLatencyMode: true, maxLiveSyncPlaybackRate: 1 },
+  };
   static #STILL_S = 12; // longer than a playlist that the server holds
   static #MEDIA_RETRY_S = 5;
 
   #place;
+  /** @type {"v1" | "v2"} */
   #version;
   #status;
   #presence;
@@ -1723,6 +1813,7 @@ class H5sPlayerHls {
   #ticker;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #retry;
+  #follower;
   #shown = 0;
   #movedAt = 0;
   #mendedAt = -Infinity;
@@ -1734,7 +1825,9 @@ class H5sPlayerHls {
     this.#place = h5sResolve(conf);
     this.#version = conf.hlsver === "v2" ? "v2" : "v1";
     this.#status = new H5sStatus(conf.onState);
-    const { token, session, ws } = this.#place;
+    const { token, session, ws, video } = this.#place;
+    const range = () => h5sNewestRange(video.buffered);
+    this.#follower = new H5sFollower(video, range, conf.targetLatency);
     this.#keep = new H5sKeepSocket(
       h5sSocketUrl(ws, "h5swscmnapi", { token, session }),
       '{"type":"keepalive"}',
@@ -1769,8 +1862,10 @@ class H5sPlayerHls {
     this.#listening = new AbortController();
     const { signal } = this.#listening;
     this.video.addEventListener("error", () => this.#elementFailed(), { signal });
+    this.video.addEventListener("waiting", () => this.#follower.ranDry(), { signal });
+    this.video.addEventListener("playing", () => this.#follower.flows(), { signal });
     this.#presence.watch(signal);
-    this.#ticker = setInterval(() => this.#tick(), H5sPlayerHls.#TICK_MS);
+    this.#ticker = setInterval(() => this.#tick(), H5S_TICK_MS);
     this.#open();
   }
 
@@ -1796,12 +1891,17 @@ class H5sPlayerHls {
       bitrateKbps: (this.#bytes.rate(now) * 8) / 1000,
       lagS: this.#bufferedAhead(),
       behindLiveS: live > 0 ? live : null,
-      targetS: this.#hls?.targetLatency ?? 0,
+      targetS: this.#isAtEdge ? this.#follower.target : (this.#hls?.targetLatency ?? 0),
       droppedFrames: h5sFrames(this.video).dropped,
       reconnects: this.#reconnects,
-      stalls: this.#stalls,
+      stalls: this.#stalls + this.#follower.stalls,
       mime: "",
     };
+  }
+
+  /** Whether parts come: then this player holds the edge itself, closer than hls.js would. */
+  get #isAtEdge() {
+    return this.#version === "v2" && this.#hls !== null;
   }
 
   get #url() {
@@ -1827,6 +1927,7 @@ class H5sPlayerHls {
     hls.on(Hls.Events.FRAG_LOADED, (_event, data) =>
       this.#bytes.add(h5sNow(), data.frag.stats.total),
     );
+    hls.on(Hls.Events.BUFFER_APPENDED, () => this.#follower.grew(h5sNow()));
     hls.loadSource(this.#url);
     hls.attachMedia(this.video);
     this.#hls = hls;
@@ -1837,9 +1938,7 @@ class H5sPlayerHls {
     const { session, http } = this.#place;
     const isOwn = http === location.origin;
     return {
-      liveSyncDurationCount: 2,
-      liveMaxLatencyDurationCount: 5,
-      maxLiveSyncPlaybackRate: 1.1,
+      ...H5sPlayerHls.#EDGE[this.#version],
       backBufferLength: 10,
       maxBufferLength: 15,
       enableWorker: isOwn,
@@ -1884,6 +1983,8 @@ class H5sPlayerHls {
     const isIdle = this.state === "waiting" || this.state === "suspended";
     if (more > 0 && !isIdle) this.#moved(now, more);
     else if (isIdle || this.video.paused || document.hidden) this.#movedAt = now;
+    if (this.#isAtEdge && this.state === "playing" && !this.video.paused && !document.hidden)
+      this.#follow(now);
     if (now - this.#movedAt > H5sPlayerHls.#STILL_S) this.#lost("the picture stands still");
   }
 
@@ -1895,13 +1996,27 @@ class H5sPlayerHls {
     this.#movedAt = now;
     this.#pictures.add(now, more);
     if (this.state === "playing") this.#backoff.reset();
+    else this.#follower.start(now, this.#isAtEdge ? this.#bufferedAhead() : 0);
     this.#status.set("playing");
+  }
+
+  /** Hold the edge of what is buffered, and have that follow the edge of the playlist. @param {number} now */
+  #follow(now) {
+    if (this.#catchUp()) return;
+    if (!this.#follower.follow(now, this.#shown)) this.#lost("the picture stands still");
+  }
+
+  /** Go to where the playlist ends when that is far. @returns {boolean} whether it was */
+  #catchUp() {
+    const edge = this.#hls?.liveSyncPosition ?? 0;
+    const isFar = edge - this.video.currentTime > 3;
+    if (isFar) this.video.currentTime = edge;
+    return isFar;
   }
 
   #seen() {
     if (this.state === "suspended") return this.#open();
-    const edge = this.#hls?.liveSyncPosition;
-    if (edge && edge - this.video.currentTime > 3) this.video.currentTime = edge;
+    if (!this.#catchUp() && this.#isAtEdge) this.#follower.jump();
     this.#play();
   }
 
@@ -1929,6 +2044,7 @@ class H5sPlayerHls {
     hls?.destroy();
     this.#pictures.clear();
     this.#bytes.clear();
+    this.#follower.reset();
     this.video.removeAttribute("src");
     this.video.load();
   }

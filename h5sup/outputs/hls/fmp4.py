@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import asyncio
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
-from h5sup.base.errors import NotFoundError, UnavailableError
+from h5sup.base.errors import InvalidError, NotFoundError, UnavailableError
 from h5sup.bus.channel import Channel
 from h5sup.config.model import HlsConfig
-from h5sup.outputs.hls import responses
+from h5sup.outputs.hls import directives, responses
+from h5sup.outputs.hls.directives import Directives, parse_directives
 from h5sup.outputs.hls.holds import Form, Hold, Holds
 from h5sup.outputs.hls.muxer import HOLD_S, Muxer
 from h5sup.outputs.hls.playlist import (
+    LivePlaylist,
     Variant,
     is_hevc,
     session_query,
     write_index,
-    write_media,
 )
-from h5sup.outputs.hls.window import History, Window
+from h5sup.outputs.hls.window import History, Room
 
+TARGETS_WAITED = 3  # RFC 8216bis §6.2.5.2: target durations until the answer is 503
+# Chromium's own player, which asks with a range, gives up when it runs dry before it has played
+# (156, "Segment queue never had any data"): it starts with as much as RFC 8216 §6.3.3 tells it to
+NATIVE_SEGMENTS = 3
 HISTORIES = 1024  # of a few numbers each; the oldest is forgotten
 
 
@@ -30,6 +35,7 @@ class Fmp4Hls:
     def __init__(self, holds: Holds, config: HlsConfig) -> None:
         self._holds = holds
         self._config = config
+        self._room = Room()
         self._histories: dict[tuple[str, Variant], History] = {}
 
     async def index(self, request: web.Request) -> web.StreamResponse:
@@ -44,12 +50,14 @@ class Fmp4Hls:
         if derived is not None:
             known[Variant.H264] = derived.channel
         query = session_query(request.query.get("session", ""))
-        return responses.playlist(request, write_index(hold.channel, init, known, query))
+        text = write_index(hold.channel, init, known, query)
+        return responses.playlist(request, responses.Text(text))
 
     async def media(self, request: web.Request) -> web.StreamResponse:
-        """Answer a media playlist, held until there is something to play."""
+        """Answer a media playlist, held until it has what is asked for; raises InvalidError."""
         loop = asyncio.get_running_loop()
         asked_at = loop.time()
+        wanted = parse_directives(request.query)
         token, variant = _names(request)
         hold = await self._holds.open(token, Form(variant.value), HOLD_S)
         init = hold.channel.init
@@ -59,12 +67,19 @@ class Fmp4Hls:
         muxer.drop_stale(asked_at)
         if not await muxer.wait_first(asked_at, asked_at + HOLD_S - loop.time()):
             raise UnavailableError(_why_not(hold.channel))
+        if hdrs.RANGE in request.headers:
+            await muxer.wait_segments(NATIVE_SEGMENTS, asked_at + HOLD_S - loop.time())
+        await _block(muxer, wanted)
         query = session_query(request.query.get("session", ""))
-        return responses.playlist(request, write_media(variant, muxer.window, query))
+        assert hold.playlist is not None
+        text = hold.playlist.text(
+            query, is_delta=wanted.is_delta, others=self._others(token, variant)
+        )
+        return responses.playlist(request, text)
 
     async def init(self, request: web.Request) -> web.StreamResponse:
         """Send the init segment of a segment that is still there."""
-        found = self._window(request).find_map(int(request.match_info["number"]))
+        found = self._muxer(request).window.find_map(_number(request))
         if found is None:
             raise NotFoundError("this init segment is gone")
         data = found.init.data
@@ -72,27 +87,46 @@ class Fmp4Hls:
 
     async def segment(self, request: web.Request) -> web.StreamResponse:
         """Send a segment that is still there."""
-        found = self._window(request).find(int(request.match_info["number"]))
+        found = self._muxer(request).window.find(_number(request))
         if found is None:
             raise NotFoundError("this segment is gone or not there yet")
         return await responses.send_media(
             request, found.pieces(), found.size_bytes, responses.MIME_FRAGMENTS
         )
 
-    def _window(self, request: web.Request) -> Window:
+    async def part(self, request: web.Request) -> web.StreamResponse:
+        """Send a part that is still there, or the next one once it is (RFC 8216bis §6.2.6)."""
+        muxer, number = self._muxer(request), _number(request)
+        window = muxer.window
+        if number == window.next_part:
+            await muxer.wait_part(number, TARGETS_WAITED * window.target_duration_s)
+        found = window.find_part(number)
+        if found is None:
+            raise NotFoundError("this part is gone or not there yet")
+        return await responses.send_media(
+            request, found.pieces(), found.size_bytes, responses.MIME_FRAGMENTS
+        )
+
+    def _muxer(self, request: web.Request) -> Muxer:
         token, variant = _names(request)
         hold = self._holds.find(token, Form(variant.value))
         if hold is None or hold.muxer is None:
             raise NotFoundError("nobody has asked for this playlist lately: ask for it first")
-        return hold.muxer.window
+        return hold.muxer
+
+    def _others(self, token: str, variant: Variant) -> list[LivePlaylist]:
+        """Return the source's other playlists that have something to play."""
+        holds = [self._holds.peek(token, Form(one.value)) for one in Variant if one is not variant]
+        return [
+            hold.playlist
+            for hold in holds
+            if hold and hold.muxer and hold.playlist and not hold.muxer.window.is_empty
+        ]
 
     def _start_muxer(self, hold: Hold, token: str, variant: Variant) -> Muxer:
-        muxer = hold.muxer = Muxer(
-            hold.channel,
-            self._history(token, variant),
-            segment_s=self._config.segment_s,
-            segments=self._config.segments,
-        )
+        history = self._history(token, variant)
+        muxer = hold.muxer = Muxer(hold.channel, history, self._room, self._config)
+        hold.playlist = LivePlaylist(variant, muxer)
         muxer.start()
         return muxer
 
@@ -107,6 +141,22 @@ class Fmp4Hls:
 
 def _names(request: web.Request) -> tuple[str, Variant]:
     return request.match_info["token"], Variant(request.match_info["variant"])
+
+
+def _number(request: web.Request) -> int:
+    return int(request.match_info["number"])
+
+
+async def _block(muxer: Muxer, wanted: Directives) -> None:
+    """Wait until the playlist has what a player asked for (RFC 8216bis §6.2.5.2)."""
+    window = muxer.window
+    if wanted.sequence is None:
+        return
+    if window.is_far(wanted.sequence, wanted.part, muxer.pace.target_s):
+        raise InvalidError(directives.SEQUENCE, "asks for more than what comes next")
+    timeout_s = TARGETS_WAITED * window.target_duration_s
+    if not await muxer.wait_for(wanted.sequence, wanted.part, timeout_s):
+        raise UnavailableError(f"source {muxer.channel.token!r} sends nothing new")
 
 
 def _why_not(channel: Channel) -> str:

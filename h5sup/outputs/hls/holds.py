@@ -10,8 +10,10 @@ from h5sup.base.errors import UnavailableError
 from h5sup.bus.channel import Channel
 from h5sup.outputs.hls.leases import Lease, Leases
 from h5sup.outputs.hls.muxer import Muxer
+from h5sup.outputs.hls.playlist import LivePlaylist
 
 IDLE_S = 30.0  # three reloads of a playlist with the longest usual segments
+PLAYLISTS = 256  # kept at once; each also has its share of the room for segments
 RENEW_S = 1.0  # who has pictures to show does not wait longer for a source that is away
 
 
@@ -36,6 +38,8 @@ class Hold:
         self.lease = lease
         self.channel = channel
         self.muxer: Muxer | None = None
+        self.playlist: LivePlaylist | None = None
+        """What the muxer cuts, as players read it."""
         self.asked_at = 0.0
         self.timer: asyncio.TimerHandle | None = None
 
@@ -66,12 +70,21 @@ class Holds:
         muxers = [hold.muxer for hold in self._holds.values() if hold.muxer is not None]
         return sum([muxer.window.size_bytes for muxer in muxers])
 
+    @property
+    def waiting(self) -> int:
+        """Return how many requests wait for a segment or part."""
+        return sum([hold.muxer.waiting for hold in self._holds.values() if hold.muxer is not None])
+
     def find(self, token: str, form: Form) -> Hold | None:
         """Return the hold, if there is one, as one that is asked for."""
-        hold = self._holds.get((token, form))
+        hold = self.peek(token, form)
         if hold is not None:
             hold.asked_at = asyncio.get_running_loop().time()
         return hold
+
+    def peek(self, token: str, form: Form) -> Hold | None:
+        """Return the hold, if there is one, without keeping it."""
+        return self._holds.get((token, form))
 
     async def open(self, token: str, form: Form, timeout_s: float) -> Hold:
         """Return the hold, made if need be; raises NotFoundError, UnavailableError.
@@ -81,6 +94,8 @@ class Holds:
         hold = self.find(token, form)
         if hold is not None and hold.channel.is_ready:
             return hold
+        if hold is None and len(self._holds) >= PLAYLISTS:
+            raise UnavailableError(f"all {PLAYLISTS} playlists' places are taken")
         lease = self._leases.lease(token, hevc=form.takes_hevc)
         has_media = hold is not None and hold.muxer is not None and not hold.muxer.window.is_empty
         adopted = False

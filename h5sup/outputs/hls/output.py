@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from h5sup.base.errors import NotFoundError, UnavailableError
+from h5sup.base.errors import InvalidError, NotFoundError, UnavailableError
 from h5sup.config.model import HlsConfig
 from h5sup.outputs.hls.fmp4 import Fmp4Hls
 from h5sup.outputs.hls.holds import IDLE_S, Holds
@@ -46,6 +46,11 @@ class HlsOutput:
         return self._holds.size_bytes
 
     @property
+    def waiting(self) -> int:
+        """Return how many requests wait for a segment or part that is to come."""
+        return self._holds.waiting
+
+    @property
     def requests(self) -> int:
         """Return how many requests are being answered, those that wait among them."""
         return self._requests
@@ -65,6 +70,7 @@ class HlsOutput:
             self._route(f"/hls/v2/{{token}}/{VARIANT}.m3u8", fmp4.media),
             self._route(f"/hls/v2/{{token}}/{VARIANT}/init{NUMBER}.mp4", fmp4.init),
             self._route(f"/hls/v2/{{token}}/{VARIANT}/s{NUMBER}.m4s", fmp4.segment),
+            self._route(f"/hls/v2/{{token}}/{VARIANT}/p{NUMBER}.m4s", fmp4.part),
         ]
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -97,6 +103,8 @@ class HlsOutput:
         self._requests += 1
         try:
             return await handler(request)
+        except InvalidError as error:
+            raise failure(web.HTTPBadRequest, str(error)) from error
         except NotFoundError as error:
             raise failure(web.HTTPNotFound, str(error)) from error
         except UnavailableError as error:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
+import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import cached_property
 
 from aiohttp import hdrs, web
 
@@ -16,17 +20,37 @@ MIME_FRAGMENTS = "video/iso.segment"  # ISO/IEC 23009-1 annex C
 PLAYLIST_CACHE = "private, no-cache"
 SEGMENT_CACHE = "private, max-age=60, immutable"  # a segment's address never means another one
 BATCH_BYTES = 256 * 1024  # written at once: what a slow player can have us hold for it
+GZIP_LEVEL = 4  # repeats alone make a playlist small
+GZIP_FROM_BYTES = 1000  # one packet takes the rest as it is
+NEVER = re.compile(r"^\s*q\s*=\s*0(\.0*)?\s*$")
 SEND_TIMEOUT_S = 60.0  # by then a segment has left the playlist
 
 
-def playlist(request: web.Request, text: str) -> web.Response:
+class Text:
+    """A playlist as it is sent."""
+
+    def __init__(self, text: str) -> None:
+        self.plain = text.encode()
+
+    @cached_property
+    def zipped(self) -> bytes:
+        """Return it for those who take gzip."""
+        return gzip.compress(self.plain, GZIP_LEVEL, mtime=0)
+
+
+def playlist(request: web.Request, text: Text) -> web.Response:
     """Return a playlist; the original players ask for `bytes=0-`."""
-    body = text.encode()
-    wanted = find_range(request, len(body))
-    headers = _headers(PLAYLIST_CACHE, wanted, len(body))
-    part = body if wanted is None else body[wanted.start : wanted.stop]
+    wanted = find_range(request, len(text.plain))
+    is_long = len(text.plain) >= GZIP_FROM_BYTES
+    if wanted is None and is_long and _takes_gzip(request):
+        headers = _headers(PLAYLIST_CACHE, None, 0) | {hdrs.CONTENT_ENCODING: "gzip"}
+        body = text.zipped
+    else:
+        headers = _headers(PLAYLIST_CACHE, wanted, len(text.plain))
+        body = text.plain if wanted is None else text.plain[wanted.start : wanted.stop]
+    headers[hdrs.VARY] = hdrs.ACCEPT_ENCODING
     return web.Response(
-        status=200 if wanted is None else 206, body=part, headers=headers, content_type=m3u8.MIME
+        status=200 if wanted is None else 206, body=body, headers=headers, content_type=m3u8.MIME
     )
 
 
@@ -41,18 +65,24 @@ async def send_media(
     response.content_type = mime
     span = wanted or range(size_bytes)
     response.content_length = len(span)
-    await response.prepare(request)
-    if request.method == hdrs.METH_HEAD:
-        return response
+    with suppress(ConnectionResetError):  # the player left, perhaps while it waited
+        await response.prepare(request)
+        if request.method != hdrs.METH_HEAD:
+            await _send(request, response, _batches(pieces, span))
+    return response
+
+
+async def _send(
+    request: web.Request, response: web.StreamResponse, batches: Iterable[bytes]
+) -> None:
     try:
         async with asyncio.timeout(SEND_TIMEOUT_S):
-            for batch in _batches(pieces, span):
+            for batch in batches:
                 await response.write(batch)
             await response.write_eof()
     except TimeoutError:
         if request.transport is not None:
             request.transport.abort()
-    return response
 
 
 def failure(kind: type[web.HTTPError], reason: str) -> web.HTTPError:
@@ -87,6 +117,15 @@ def find_range(request: web.Request, size_bytes: int) -> range | None:
         error.headers[hdrs.CONTENT_RANGE] = f"bytes */{size_bytes}"
         raise error
     return range(start, stop)
+
+
+def _takes_gzip(request: web.Request) -> bool:
+    """Return whether the body may be sent compressed (RFC 9110 §12.5.3)."""
+    for one in request.headers.get(hdrs.ACCEPT_ENCODING, "").lower().split(","):
+        coding, _, weight = one.partition(";")
+        if coding.strip() in ("gzip", "*"):
+            return not NEVER.search(weight)
+    return False
 
 
 def _headers(cache: str, wanted: range | None, size_bytes: int) -> dict[str, str]:

@@ -1,9 +1,9 @@
-"""Media segments: runs of the bus's fragments, never copies of them."""
+"""Media segments and their parts: runs of the bus's fragments, never copies of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from h5sup.bus.fragment import Fragment
@@ -21,20 +21,22 @@ class MediaMap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Segment:
-    """What one segment's address stands for."""
+class Part:
+    """What one part's address stands for; every part holds video. Its number never comes again."""
 
-    sequence: int
-    media_map: MediaMap
+    number: int
     fragments: tuple[Fragment, ...]
     duration_s: float
-    begins_at: datetime
-    is_independent: bool
-    """It begins with a key frame: a player can start here."""
-    discontinuities: int
-    """How many breaks of the timeline came up to here, its own included."""
-    is_discontinuous: bool
-    """It does not continue the segment before it."""
+
+    @property
+    def is_independent(self) -> bool:
+        """Return whether its pictures begin with a key frame: a player can start here."""
+        return self.first_picture.is_key
+
+    @property
+    def first_picture(self) -> Fragment:
+        """Return the first fragment that is not sound alone."""
+        return next(fragment for fragment in self.fragments if fragment.video is not None)
 
     @property
     def size_bytes(self) -> int:
@@ -45,6 +47,71 @@ class Segment:
         """Yield the body fragment by fragment."""
         for fragment in self.fragments:
             yield fragment.data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Opening:
+    """What is known of a segment from its first picture on."""
+
+    sequence: int
+    media_map: MediaMap
+    begins_at: datetime
+    is_independent: bool
+    """Its pictures begin with a key frame: a player can start here."""
+    discontinuities: int
+    """How many breaks of the timeline came up to here, its own included."""
+    is_discontinuous: bool
+    """It does not continue the segment before it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Segment:
+    """What one segment's address stands for: its parts, one after the other."""
+
+    opening: Opening
+    parts: tuple[Part, ...]
+    duration_s: float
+    size_bytes: int
+
+    @property
+    def sequence(self) -> int:
+        """Return the media sequence number."""
+        return self.opening.sequence
+
+    @property
+    def fragments(self) -> list[Fragment]:
+        """Return what it is made of."""
+        return [fragment for part in self.parts for fragment in part.fragments]
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the body fragment by fragment."""
+        for part in self.parts:
+            yield from part.pieces()
+
+
+@dataclass(slots=True, eq=False)
+class Draft:
+    """A segment that is being made; players see its parts."""
+
+    opening: Opening
+    parts: list[Part] = field(default_factory=list)
+    duration_s: float = 0.0
+    size_bytes: int = 0
+
+    def add(self, part: Part) -> None:
+        """Take the next part."""
+        self.parts.append(part)
+        self.duration_s += part.duration_s
+        self.size_bytes += part.size_bytes
+
+    def finish(self) -> Segment:
+        """Return the whole segment."""
+        return Segment(
+            opening=self.opening,
+            parts=tuple(self.parts),
+            duration_s=self.duration_s,
+            size_bytes=self.size_bytes,
+        )
 
 
 class Dates:

@@ -44,7 +44,7 @@ class TsHls:
         query = session_query(request.query.get("session", ""))
         if query:
             text = SEGMENT_LINE.sub(lambda line: line[1] + query, text)
-        return responses.playlist(request, text)
+        return responses.playlist(request, responses.Text(text))
 
     async def segment(self, request: web.Request) -> web.StreamResponse:
         """Send one of the files; the route lets only `s<number>.ts` through."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from h5sup.bus.fragment import Fragment
-from h5sup.bus.timeline import AUDIO_GONE_S, SKEW_S, Timeline
+from h5sup.bus.timeline import AUDIO_GONE_S, AUDIO_LEAD_S, SKEW_S, Timeline
 from h5sup.formats.isobmff.boxes import U64
 from h5sup.formats.isobmff.fragment import parse_fragment
 from h5sup.formats.isobmff.init_segment import parse_init
@@ -76,6 +76,43 @@ def test_the_true_start_is_found_behind_a_first_sample_that_lasts_too_long() -> 
     assert abs(skew_s(fragments)) < SKEW_S
     assert fragments[0].video is not None
     assert fragments[0].video.duration == PICTURE
+
+
+def starts_s(fragments: list[Fragment]) -> tuple[float, float]:
+    """Return where the picture and the sound begin."""
+    video = next(one.video for one in fragments if one.video)
+    audio = next(one.audio for one in fragments if one.audio)
+    return video.dts / VIDEO_SCALE, audio.dts / AUDIO_SCALE
+
+
+@pytest.mark.parametrize("lead_s", [0.5, 3.0])
+@pytest.mark.parametrize("with_picture", [True, False])
+def test_sound_from_long_before_the_first_picture_is_left_out(
+    lead_s: float, with_picture: bool
+) -> None:
+    camera = Camera(video_dts=9_000_000)
+    camera.audio_dts = int((9_000_000 / VIDEO_SCALE - lead_s) * AUDIO_SCALE)
+    early = [AAC_FRAME] * int(lead_s * AUDIO_SCALE / AAC_FRAME + 4)
+    first = [camera.fragment(key=True, sounds=early if with_picture else ())]
+    if not with_picture:
+        first.append(camera.fragment(pictures=(), sounds=early))
+    fragments = place(begin(camera), [*first, *camera.gop()])
+    assert_gapless(fragments)
+    video_s, audio_s = starts_s(fragments)
+    assert 0 <= video_s - audio_s <= AUDIO_LEAD_S + AAC_FRAME / AUDIO_SCALE
+    assert abs(skew_s(fragments)) < 0.1
+
+
+def test_fragments_of_early_sound_alone_are_left_out_whole() -> None:
+    camera = Camera(video_dts=9_000_000)
+    camera.audio_dts = int((9_000_000 / VIDEO_SCALE - 2) * AUDIO_SCALE)
+    key = camera.fragment(key=True)
+    early = [camera.fragment(pictures=(), sounds=[AAC_FRAME] * 2) for _ in range(46)]
+    with_early = camera.fragment(sounds=[AAC_FRAME])
+    fragments = place(begin(camera), [key, *early, with_early, *camera.gop()])
+    assert_gapless(fragments)
+    video_s, audio_s = starts_s(fragments)
+    assert abs(video_s - audio_s) <= AUDIO_LEAD_S + AAC_FRAME / AUDIO_SCALE
 
 
 def test_two_sounds_with_one_time_are_set_right() -> None:
@@ -173,7 +210,7 @@ def test_a_new_process_goes_on_where_the_old_one_left() -> None:
     assert timeline.lost_s == 0
 
 
-def test_sound_may_begin_before_the_first_picture() -> None:
+def test_sound_that_begins_before_the_first_picture_stays_in_step_with_it() -> None:
     camera = Camera(video_dts=VIDEO_SCALE, audio_dts=AUDIO_SCALE // 2)
     timeline = begin(camera)
     early = camera.fragment(key=True, sounds=[AAC_FRAME] * 24)
@@ -181,4 +218,6 @@ def test_sound_may_begin_before_the_first_picture() -> None:
     audio, video = fragments[0].audio, fragments[0].video
     assert audio is not None
     assert video is not None
-    assert audio.dts / AUDIO_SCALE == pytest.approx(video.dts / VIDEO_SCALE - 0.5, abs=0.001)
+    left_out_s = 18 * AAC_FRAME / AUDIO_SCALE
+    begins_s = video.dts / VIDEO_SCALE - 0.5 + left_out_s
+    assert audio.dts / AUDIO_SCALE == pytest.approx(begins_s, abs=0.001)

@@ -6,7 +6,11 @@ import pytest
 
 from h5sup.base.errors import MediaFormatError
 from h5sup.formats.m3u8 import (
+    VERSION_LOW_LATENCY,
     VERSION_TS,
+    LowLatency,
+    Part,
+    Report,
     Segment,
     Variant,
     round_half_up,
@@ -148,3 +152,83 @@ def test_a_negative_duration_is_refused() -> None:
         write_media_playlist(
             [Segment(uri="a", duration_s=-1)], media_sequence=0, target_duration_s=1
         )
+
+
+def low_latency(**more: object) -> LowLatency:
+    given = {
+        "part_target_s": 0.217,
+        "part_hold_back_s": 0.651,
+        "skip_until_s": 12.0,
+        "hint_uri": "p9.m4s",
+    }
+    return LowLatency(**(given | more))  # type: ignore[arg-type]  # a test's own words
+
+
+def test_a_low_latency_playlist_shows_parts_and_what_comes_next() -> None:
+    parts = [
+        Part(uri="p6.m4s", duration_s=0.2, is_independent=True),
+        Part(uri="p7.m4s", duration_s=0.16),
+    ]
+    whole = Segment(uri="s3.m4s", duration_s=0.36, map_uri="init.mp4", parts=parts)
+    begun = Segment(
+        uri="", duration_s=0, map_uri="init.mp4", begins_at=NOON,
+        parts=[Part(uri="p8.m4s", duration_s=0.2, is_independent=True)],
+    )  # fmt: skip
+    report = Report(uri="hevc.m3u8?session=1", last_sequence=17, last_part=2)
+    text = write_media_playlist(
+        [whole],
+        media_sequence=3,
+        target_duration_s=2,
+        version=VERSION_LOW_LATENCY,
+        low_latency=low_latency(open_segment=begun, reports=[report]),
+    )
+    assert text == (
+        "#EXTM3U\n"
+        "#EXT-X-VERSION:9\n"
+        "#EXT-X-TARGETDURATION:2\n"
+        "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=0.651,CAN-SKIP-UNTIL=12.0\n"
+        "#EXT-X-PART-INF:PART-TARGET=0.217\n"
+        "#EXT-X-MEDIA-SEQUENCE:3\n"
+        "#EXT-X-INDEPENDENT-SEGMENTS\n"
+        '#EXT-X-MAP:URI="init.mp4"\n'
+        '#EXT-X-PART:DURATION=0.20000,URI="p6.m4s",INDEPENDENT=YES\n'
+        '#EXT-X-PART:DURATION=0.16000,URI="p7.m4s"\n'
+        "#EXTINF:0.36000,\n"
+        "s3.m4s\n"
+        "#EXT-X-PROGRAM-DATE-TIME:2026-11-23T12:00:00.040Z\n"
+        '#EXT-X-PART:DURATION=0.20000,URI="p8.m4s",INDEPENDENT=YES\n'
+        '#EXT-X-PRELOAD-HINT:TYPE=PART,URI="p9.m4s"\n'
+        '#EXT-X-RENDITION-REPORT:URI="hevc.m3u8?session=1",LAST-MSN=17,LAST-PART=2\n'
+    )
+
+
+def test_a_delta_update_says_how_many_segments_it_leaves_out() -> None:
+    text = write_media_playlist(
+        segments(1),
+        media_sequence=40,
+        target_duration_s=2,
+        is_independent=False,
+        version=VERSION_LOW_LATENCY,
+        low_latency=low_latency(skipped=7),
+    )
+    lines = text.splitlines()
+    assert lines[5:8] == [
+        "#EXT-X-MEDIA-SEQUENCE:40",
+        "#EXT-X-SKIP:SKIPPED-SEGMENTS=7",
+        '#EXT-X-MAP:URI="init.mp4"',
+    ]
+    assert lines[-1].startswith("#EXT-X-PRELOAD-HINT:")
+
+
+def test_a_begun_segment_with_another_init_segment_names_it() -> None:
+    begun = Segment(uri="", duration_s=0, map_uri="init2.mp4", is_discontinuous=True)
+    text = write_media_playlist(
+        segments(1),
+        media_sequence=0,
+        target_duration_s=2,
+        low_latency=low_latency(open_segment=begun),
+    )
+    assert text.endswith(
+        "s0.m4s\n#EXT-X-DISCONTINUITY\n"
+        '#EXT-X-MAP:URI="init2.mp4"\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI="p9.m4s"\n'
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,17 +18,23 @@ from h5sup.config.model import HlsConfig
 from h5sup.formats.isobmff.fragment import parse_fragment
 from h5sup.formats.isobmff.init_segment import InitSegment, parse_init
 from h5sup.outputs.hls.output import HlsOutput
-from tests.fakes.mp4 import PICTURE, VIDEO_SCALE, Camera, build_init
+from tests.fakes.mp4 import AAC_FRAME, AUDIO_SCALE, VIDEO_SCALE, Camera, build_init
 
 Client = TestClient[web.Request, web.Application]
 
 
 class Feeder:
-    """Publishes pictures, 25 a second on the channel's clock, without the wait."""
+    """Publishes pictures on the channel's clock, without the wait, as ffmpeg writes them.
 
-    def __init__(self, *, token: str = "cam", audio: bool = False, gop: int = 25) -> None:
+    Below 24 a second sound comes in fragments of its own, from 40 on two pictures in one.
+    """
+
+    def __init__(
+        self, *, token: str = "cam", audio: bool = False, gop: int = 25, fps: float = 25
+    ) -> None:
         self.channel = Channel(token, "main", "copy", gop_bytes=8_000_000)
         self.gop = gop
+        self.fps = fps
         self.picture_bytes = 100
         self.now = asyncio.get_running_loop().time()
         self._audio = audio
@@ -39,21 +45,38 @@ class Feeder:
     def begin(self, *, audio: bool | None = None) -> None:
         """Start a generation, with a clock that begins anew."""
         self._audio = self._audio if audio is None else audio
-        self._camera = Camera(video_dts=10 * VIDEO_SCALE, audio=self._audio)
+        clock = {"video_dts": 10 * VIDEO_SCALE, "audio_dts": 10 * AUDIO_SCALE}
+        self._camera = Camera(**clock, audio=self._audio)
         self._count = 0
         self.channel.begin(parse_init(build_init(audio=self._audio)), "the source starts anew")
 
-    def picture(self) -> Fragment:
-        """Publish one picture, a key frame where it is due."""
+    def picture(self, duration_s: float = 0.0) -> Fragment:
+        """Publish the next picture, a key frame where it is due, and the sound before it."""
+        ticks = round((duration_s or 1 / self.fps) * VIDEO_SCALE)
+        pictures = [ticks] * (2 if self.fps >= 40 else 1)
         is_key = self._count % self.gop == 0
-        data = self._camera.fragment(key=is_key, picture_bytes=self.picture_bytes)
-        parsed = parse_fragment(data, self._camera.init)
-        assert parsed.video is not None
-        self._count += 1
+        self._count += len(pictures)
+        end_s = (self._camera.video_dts + sum(pictures)) / VIDEO_SCALE
+        sounds = int((end_s * AUDIO_SCALE - self._camera.audio_dts) // AAC_FRAME)
+        sounds *= self._audio
+        while sounds > 2:
+            self._publish(pictures=(), sounds=[AAC_FRAME] * 2)
+            sounds -= 2
+        self.now += sum(pictures) / VIDEO_SCALE
+        return self._publish(pictures=pictures, sounds=[AAC_FRAME] * sounds, is_key=is_key)
+
+    def _publish(
+        self, *, pictures: Sequence[int], sounds: Sequence[int], is_key: bool = False
+    ) -> Fragment:
+        data = self._camera.fragment(
+            key=is_key, pictures=pictures, sounds=sounds, picture_bytes=self.picture_bytes
+        )
+        runs = parse_fragment(data, self._camera.init)
+        video, audio = (
+            run_of(run, run.dts, run.duration) if run else None for run in (runs.video, runs.audio)
+        )
         self._sequence += 1
-        self.now += PICTURE / VIDEO_SCALE
-        run = run_of(parsed.video, parsed.video.dts, parsed.video.duration)
-        fragment = Fragment(self._sequence, data, is_key, run, None, self.now)
+        fragment = Fragment(self._sequence, data, is_key, video, audio, self.now)
         self.channel.publish(fragment)
         return fragment
 
@@ -63,7 +86,7 @@ class Feeder:
 
     def seconds(self, count: float) -> list[Fragment]:
         """Publish seconds of pictures."""
-        return self.pictures(round(count * VIDEO_SCALE / PICTURE))
+        return self.pictures(round(count * self.fps / (2 if self.fps >= 40 else 1)))
 
 
 class FakeLease:
@@ -122,12 +145,13 @@ async def serve(
     *,
     segment_s: float = 2.0,
     segments: int = 4,
+    part_s: float = 0.2,
     ts: bool = True,
     viewers: int = 100,
     idle_s: float = 30.0,
 ) -> AsyncIterator[tuple[Client, HlsOutput]]:
     """Run an HLS output on a free port."""
-    config = HlsConfig(ts=ts, segment_s=segment_s, segments=segments)
+    config = HlsConfig(ts=ts, segment_s=segment_s, segments=segments, part_s=part_s)
     output = HlsOutput(leases, config, viewers=viewers, idle_s=idle_s)
     app = web.Application()
     app.router.add_route("*", "/hls/{below:.*}", output.handle)

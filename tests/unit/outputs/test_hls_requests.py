@@ -196,11 +196,27 @@ async def test_ranges_are_answered_as_the_original_players_ask() -> None:
         outside = await client.get(url, headers={"Range": f"bytes={size}-"})
         await check_failure(outside, 416)
         assert outside.headers["Content-Range"] == f"bytes */{size}"
+        feeder.seconds(2)
         for playlist in (INDEX, MEDIA):
             text = await (await client.get(playlist)).text()
             ranged = await client.get(playlist, headers={"Range": "bytes=0-"})
             assert ranged.status == 206
             assert await ranged.text() == text
+
+
+async def test_players_that_ask_with_a_range_are_held_until_they_will_not_run_dry() -> None:
+    leases = FakeLeases()
+    feeder = playing(leases)
+    async with serve(leases) as (client, output):
+        asking = asyncio.create_task(client.get(MEDIA, headers={"Range": "bytes=0-"}))
+        await wait_until(lambda: output.waiting == 1)
+        feeder.seconds(4)
+        assert parse_media(await (await client.get(MEDIA)).text()).entries
+        assert not asking.done()
+        feeder.seconds(1.04)
+        response = await asking
+        assert response.status == 206
+        assert len(parse_media(await response.text()).entries) == 3
 
 
 async def test_head_tells_the_length_and_sends_nothing() -> None:
@@ -209,10 +225,11 @@ async def test_head_tells_the_length_and_sends_nothing() -> None:
     async with serve(leases) as (client, _):
         entry = parse_media(await (await open_playlist(client, feeder)).text()).entries[0]
         for url in (INDEX, MEDIA, f"/hls/v2/cam/{entry.uri}", f"/hls/v2/cam/{entry.map_uri}"):
-            whole = await (await client.get(url)).read()
+            whole = await client.get(url)
+            assert await whole.read()
             response = await client.head(url)
             assert response.status == 200
-            assert response.content_length == len(whole)
+            assert response.content_length == whole.content_length
             assert await response.read() == b""
 
 

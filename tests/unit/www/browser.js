@@ -212,6 +212,45 @@ export class FakePeer {
   }
 }
 
+/** As much of hls.js as a player touches. */
+export class FakeHls {
+  static last = null;
+  static Events = { ERROR: "error", FRAG_LOADED: "loaded", BUFFER_APPENDED: "appended" };
+  static ErrorDetails = { BUFFER_STALLED_ERROR: "stalled" };
+  static ErrorTypes = { MEDIA_ERROR: "media", NETWORK_ERROR: "network" };
+
+  static isSupported() {
+    return true;
+  }
+
+  constructor(config) {
+    this.config = config;
+    this.latency = 0.5;
+    this.targetLatency = 4;
+    this.liveSyncPosition = 0;
+    this.listeners = {};
+    FakeHls.last = this;
+  }
+
+  on(event, listener) {
+    this.listeners[event] = listener;
+  }
+
+  loadSource(url) {
+    this.url = url;
+  }
+
+  attachMedia(video) {
+    this.video = video;
+  }
+
+  stopLoad() {}
+
+  destroy() {
+    this.isDestroyed = true;
+  }
+}
+
 /**
  * Load h5splayer.js by itself, as a page does.
  * @param {(name: string) => unknown} [read]
@@ -248,9 +287,11 @@ export function loadPlayer() {
   });
   runInContext(readFileSync(PLAYER, "utf8"), context);
   const get = (name) => runInContext(name, context);
+  const give = (name, value) => (context[name] = value);
   return {
     context,
     get,
+    give,
     video,
     page,
     clock,

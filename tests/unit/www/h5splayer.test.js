@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, test } from "node:test";
 
-import { FakeSource, box, bytes, fragment, initSegment, loadPlayer } from "./browser.js";
+import { FakeHls, FakeSource, box, bytes, fragment, initSegment, loadPlayer } from "./browser.js";
 
 const MIME = 'video/mp4; codecs="avc1.4D002A, mp4a.40.2"';
 
@@ -800,5 +800,84 @@ describe("HLS player", () => {
     assert.equal(player.state, "connecting");
     page.clock.pass(13_000);
     assert.equal(player.stats().reconnects, 2);
+  });
+});
+
+describe("HLS player with hls.js", () => {
+  /** A player whose media ends `ahead` seconds before it; parts of 0.2 s come and are played. */
+  function watching(hlsver, ahead) {
+    page.give("Hls", FakeHls);
+    const player = make("H5sPlayerHls", { videoid: "v", token: "t", hlsver, session: "s" });
+    player.connect();
+    const hls = FakeHls.last;
+    const media = { end: 10 };
+    page.video.buffered = { length: 1, start: () => 0, end: () => media.end };
+    page.video.currentTime = media.end - ahead;
+    return { player, hls, media };
+  }
+
+  function play(hls, media, seconds, { isShown = true } = {}) {
+    for (let i = 1; i <= seconds * 10; i += 1) {
+      page.clock.pass(100);
+      page.video.currentTime += 0.1 * page.video.playbackRate;
+      if (isShown) page.video.frames += 3;
+      if (i % 2) continue;
+      media.end += 0.2;
+      hls.liveSyncPosition = media.end - 0.6;
+      hls.listeners.appended?.();
+    }
+  }
+
+  test("v2 takes parts and leaves the edge to this player, v1 to hls.js", () => {
+    const v2 = watching("v2", 0.6).hls.config;
+    assert.equal(v2.lowLatencyMode, true);
+    assert.equal(v2.maxLiveSyncPlaybackRate, 1);
+    assert.equal(v2.liveSyncDurationCount, undefined); // the server's PART-HOLD-BACK counts
+    const v1 = watching("v1", 4).hls.config;
+    assert.equal(v1.lowLatencyMode, undefined);
+    assert.equal(v1.liveSyncDurationCount, 2);
+  });
+  test("v2 finds its distance from the edge and stays there", () => {
+    const { player, hls, media } = watching("v2", 1.2);
+    play(hls, media, 1);
+    assert.ok(page.video.playbackRate > 1.1, `rate ${page.video.playbackRate}`);
+    play(hls, media, 20);
+    const lag = media.end - page.video.currentTime;
+    assert.ok(lag > 0.25 && lag < 0.6, `lag ${lag}`);
+    assert.ok(Math.abs(page.video.playbackRate - 1) < 0.11);
+    assert.ok(Math.abs(player.stats().targetS - 0.36) < 0.05, `${player.stats().targetS}`);
+  });
+  test("v1 plays on at its own pace", () => {
+    const { player, hls, media } = watching("v1", 4);
+    play(hls, media, 5);
+    assert.equal(page.video.playbackRate, 1);
+    assert.equal(player.stats().targetS, 4);
+  });
+  test("v2 goes to where the playlist ends when that is far", () => {
+    const { hls, media } = watching("v2", 0.6);
+    play(hls, media, 2);
+    hls.liveSyncPosition = page.video.currentTime + 8;
+    const wanted = hls.liveSyncPosition;
+    page.clock.pass(100);
+    page.video.frames += 3;
+    assert.ok(Math.abs(page.video.currentTime - wanted) < 0.2);
+  });
+  test("v2 sets a standing picture going, and comes back when that does not help", () => {
+    const { player, hls, media } = watching("v2", 0.6);
+    play(hls, media, 2);
+    play(hls, media, 1.2, { isShown: false });
+    assert.equal(player.stats().stalls, 1);
+    play(hls, media, 4, { isShown: false });
+    assert.equal(player.stats().reconnects, 1);
+    assert.notEqual(FakeHls.last, hls);
+    assert.equal(hls.isDestroyed, true);
+  });
+  test("a player that was let go is at normal speed again and holds nothing", () => {
+    const { player, hls, media } = watching("v2", 1.2);
+    play(hls, media, 1);
+    player.disconnect();
+    assert.equal(page.video.playbackRate, 1);
+    assert.equal(hls.isDestroyed, true);
+    assert.equal(page.clock.pending, 0);
   });
 });

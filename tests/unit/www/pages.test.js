@@ -12,6 +12,7 @@ const { bitrate, delay, elapsed, rate, suggestToken } = await import(
   new URL("lib/figures.js", APP)
 );
 const { describe, isWorthPlaying } = await import(new URL("lib/state.js", APP));
+const { whoRests } = await import(new URL("lib/places.js", APP));
 const { t } = await import(new URL("lib/i18n.js", APP));
 const { WORDS } = await import(new URL("lib/words.js", APP));
 
@@ -69,6 +70,33 @@ test("what this page plays counts more than what the server last said", () => {
 
 test("an idle source is worth asking for: that is what starts it", () => {
   assert.equal(isWorthPlaying({ ...source, strState: "STOPPED" }), true);
+});
+
+test("a source that has to rest says why, unless it is offline anyway", () => {
+  const item = { ...source, bOnline: true, strState: "RUNNING" };
+  const shown = describe(item, "stopped", 0, { isResting: true });
+  assert.equal(shown.word, "Resting");
+  assert.match(shown.detail, /four cameras at once/);
+  assert.equal(
+    describe({ ...source, strState: "BACKOFF" }, "stopped", 0, { isResting: true }).tone,
+    "bad",
+  );
+});
+
+test("HLS plays four at once, for browsers open six connections to a host", () => {
+  const tile = { isWanted: true, overHls: true, isWorthPlaying: true };
+  const six = Array.from({ length: 6 }, () => ({ ...tile }));
+  assert.deepEqual(whoRests(six), [false, false, false, false, true, true]);
+  six[0].isWanted = false; // out of view
+  six[1].isWorthPlaying = false; // offline
+  assert.deepEqual(whoRests(six), [false, false, false, false, false, false]);
+  const others = six.map((one) => ({ ...one, overHls: false }));
+  assert.ok(whoRests([...six, ...others, tile]).at(-1));
+  assert.ok(
+    !whoRests([...six, ...others])
+      .slice(6)
+      .includes(true),
+  );
 });
 
 test("every sentence stands in both languages with the same values", () => {

@@ -16,6 +16,7 @@ export class H5sTile extends HTMLElement {
   /** @type {Viewing | null} */
   #viewing = null;
   #isWanted = false;
+  #isResting = false;
   #isCrowded = false;
   #pictureAt = -Infinity;
   #picture = make("img", { class: "tile-picture", alt: "", decoding: "async" });
@@ -46,6 +47,11 @@ export class H5sTile extends HTMLElement {
     return this.#source;
   }
 
+  /** Whether it has something to play. */
+  get isWorthPlaying() {
+    return this.#source !== null && isWorthPlaying(this.#source);
+  }
+
   /** Let this tile be deleted by its viewer. */
   allowRemoval() {
     this.#remove ??= iconButton("trash", "", () => this.#send("remove"));
@@ -67,16 +73,16 @@ export class H5sTile extends HTMLElement {
     this.refresh();
   }
 
-  /** Play or rest. @param {boolean} isWanted in view, and not covered by a large player */
-  play(isWanted) {
+  /**
+   * Play or rest.
+   * @param {boolean} isWanted in view, and not covered by a large player
+   * @param {boolean} isResting as many others play as can
+   */
+  play(isWanted, isResting) {
     this.#isWanted = isWanted;
+    this.#isResting = isResting;
     this.#decide();
-  }
-
-  /** Play anew, after a choice was changed. */
-  restart() {
-    this.#stop();
-    this.#decide();
+    this.refresh();
   }
 
   /** Look whether it plays, and bring the words up to date. */
@@ -90,7 +96,8 @@ export class H5sTile extends HTMLElement {
     const source = this.#source;
     if (!source) return;
     const player = this.#viewing?.state ?? "stopped";
-    const shown = describe(source, player, Date.now(), this.#viewing?.way);
+    const isResting = this.#isWanted && this.#isResting;
+    const shown = describe(source, player, Date.now(), { way: this.#viewing?.way, isResting });
     this.dataset["tone"] = shown.tone;
     this.#name.textContent = source.strName || source.strToken;
     this.#state.textContent = shown.word;
@@ -125,11 +132,11 @@ export class H5sTile extends HTMLElement {
   }
 
   #decide() {
-    if (!this.#isWanted) this.#stop();
-    else if (this.#source) {
-      this.#showPicture(this.#source);
-      if (!this.#viewing && isWorthPlaying(this.#source)) this.#start(this.#source);
-    }
+    if (!this.#isWanted || this.#isResting) this.#stop();
+    if (!this.#isWanted || !this.#source) return;
+    this.#showPicture(this.#source);
+    const canPlay = !this.#isResting && isWorthPlaying(this.#source);
+    if (!this.#viewing && canPlay) this.#start(this.#source);
   }
 
   /** @param {import("../api.js").SourceItem} source */
@@ -150,8 +157,9 @@ export class H5sTile extends HTMLElement {
 
   #stop() {
     const viewing = this.#viewing;
+    if (!viewing) return;
     this.#viewing = null;
-    viewing?.stop();
+    viewing.stop();
     this.refresh();
   }
 

@@ -13,10 +13,11 @@ import { t } from "./i18n.js";
  * @param {import("../api.js").SourceItem} source
  * @param {H5sState} player what the player of this page does
  * @param {number} nowMs
- * @param {string} [way] over which transport it plays
+ * @param {{ way?: string | undefined, isResting?: boolean }} [more] over which transport it plays;
+ *   whether others play in its place
  * @returns {Shown}
  */
-export function describe(source, player, nowMs, way = "") {
+export function describe(source, player, nowMs, { way = "", isResting = false } = {}) {
   if (player === "playing") {
     const word = [t("stateLive"), way].filter(Boolean).join(" · ");
     return { tone: "live", word, detail: "" };
@@ -25,6 +26,7 @@ export function describe(source, player, nowMs, way = "") {
   const state = source.strState ?? (source.bOnline ? "RUNNING" : "BACKOFF");
   if (state === "FATAL") return bad("stateFailed", source, nowMs);
   if (state === "BACKOFF") return bad("stateOffline", source, nowMs);
+  if (isResting) return { tone: "idle", word: t("stateResting"), detail: t("stateRestingHint") };
   if (player === "waiting") return busy("stateReconnecting");
   if (player === "connecting" || state === "STARTING") return busy("stateConnecting");
   if (state === "STOPPED")

@@ -63,8 +63,8 @@ export const WORDS = {
   ],
   transportHls: ["HLS", "HLS"],
   transportHlsHint: [
-    "HLS: some seconds behind, easy on the network",
-    "HLS：有数秒延迟，对网络更友好",
+    "HLS: passes wherever web pages do; four at once",
+    "HLS：可通过任何能浏览网页的网络，最多同时四路",
   ],
   transportInstead: ["{used} instead of {wished}", "{used}（代替 {wished}）"],
   language: ["中文", "EN"],
@@ -79,6 +79,11 @@ export const WORDS = {
   stateConnecting: ["Connecting", "连接中"],
   stateIdle: ["Idle", "空闲"],
   stateIdleHint: ["Starts when watched", "观看时启动"],
+  stateResting: ["Resting", "暂停"],
+  stateRestingHint: [
+    "Over HLS a browser plays four cameras at once. Enlarge this one, or choose Live.",
+    "使用 HLS 时浏览器最多同时播放四路画面。请放大此画面，或选择“实时”。",
+  ],
   stateOffline: ["Offline", "离线"],
   stateFailed: ["Failed", "故障"],
   stateReconnecting: ["Reconnecting", "重新连接"],

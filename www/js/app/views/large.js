@@ -13,7 +13,9 @@ export function openLarge(source, onClose) {
   const token = source.strToken;
   const fallback = fallbackFor(token);
   const alone = iconButton("alone", t("alone"), () => {
-    window.open(`${fallback.transport}.html?${new URLSearchParams({ token })}`, "_blank");
+    const query = new URLSearchParams({ token });
+    if (fallback.transport === "hls") query.set("ver", "v2");
+    window.open(`${fallback.transport}.html?${query}`, "_blank");
   });
   const close = iconButton("close", t("close"), () => dialog.close());
   const stage = makeStage(token, { fallback, buttons: [alone, close] });

@@ -34,7 +34,7 @@ export function makeStage(token, { fallback, hlsver, buttons }) {
   const refresh = () => {
     const { state } = viewing;
     const item = source ?? { strToken: token, strName: token, nType: "", bOnline: true };
-    const shown = describe(item, state, Date.now(), viewing.way);
+    const shown = describe(item, state, Date.now(), { way: viewing.way });
     element.dataset["tone"] = shown.tone;
     name.textContent = item.strName || token;
     chip.textContent = shown.word;

@@ -2,6 +2,8 @@ import * as api from "../api.js";
 import { H5sTile } from "../components/h5s-tile.js";
 import { icon, iconButton, make } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
+import { whoRests } from "../lib/places.js";
+import { fallbackFor } from "../lib/playing.js";
 import { openAdd, openDelete } from "./dialogs.js";
 import { makeHeader } from "./header.js";
 import { openLarge } from "./large.js";
@@ -29,7 +31,15 @@ export function mountWall(root, { first, onSignIn, onLanguage }) {
   const wall = make("main", { class: "wall", "aria-label": t("title") });
 
   const refreshPlay = () => {
-    for (const tile of tiles.values()) tile.play(!large && inView.has(tile));
+    const shown = [...tiles].map(([token, tile]) => ({
+      isWanted: !large && inView.has(tile),
+      overHls: fallbackFor(token).transport === "hls",
+      isWorthPlaying: tile.isWorthPlaying,
+    }));
+    const rests = whoRests(shown);
+    [...tiles.values()].forEach((tile, index) =>
+      tile.play(shown[index]?.isWanted ?? false, rests[index] ?? false),
+    );
   };
   const viewer = new IntersectionObserver(
     (entries) => {
@@ -47,6 +57,7 @@ export function mountWall(root, { first, onSignIn, onLanguage }) {
     const now = new Set(items.map((item) => item.strToken));
     for (const [token, tile] of tiles) if (!now.has(token)) drop(token, tile);
     for (const item of items) tileOf(item).update(item, isCrowded);
+    refreshPlay();
     const online = items.filter((item) => item.bOnline).length;
     count.textContent = items.length ? t("online", { online, all: items.length }) : "";
     wall.classList.toggle("is-empty", items.length === 0);
@@ -105,7 +116,10 @@ export function mountWall(root, { first, onSignIn, onLanguage }) {
   });
 
   const header = makeHeader(count, {
-    onTransport: () => tiles.forEach((tile) => tile.restart()),
+    onTransport: () => {
+      tiles.forEach((tile) => tile.play(false, false));
+      refreshPlay();
+    },
     onLanguage,
     onAdd: () => openAdd(repoll),
     onSignIn: () => onSignIn(""),
