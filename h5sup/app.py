@@ -24,7 +24,14 @@ from aiohttp import web
 from msgspec import structs
 
 from h5sup import __version__
-from h5sup.api.dispatch import Mount, create_api
+from h5sup.api.dispatch import Handler, Mount, create_api
+from h5sup.api.metrics import (
+    collect_hls,
+    collect_outputs,
+    collect_rtc,
+    collect_sources,
+    serve,
+)
 from h5sup.api.services import Services, SystemFacts
 from h5sup.auth.guard import Access, Guard
 from h5sup.auth.lockout import Lockout
@@ -39,6 +46,7 @@ from h5sup.config.model import Config, PathsConfig
 from h5sup.config.profile import Profile
 from h5sup.ffmpeg.process import Launcher
 from h5sup.ffmpeg.tools import find_tools
+from h5sup.metrics.exposition import Exposition
 from h5sup.outputs.hls.output import HlsOutput
 from h5sup.outputs.picture.pictures import Pictures
 from h5sup.outputs.rtc.output import RtcOutput
@@ -154,6 +162,7 @@ class Server:
                 "h5srtcapi2": rtc.signal,
             },
             prefixes={
+                "/metrics": Mount(metrics_of(services, ws, hls, rtc)),
                 "/hls/": Mount(hls.handle),
                 "/whep/": Mount(rtc.whep, methods=WHEP_METHODS, access=Access.SOCKET),
             },
@@ -243,6 +252,22 @@ class Server:
             logger.warning("%s has changed in config.json: restart h5sup to apply it", name)
         self._config = config
         logger.info("config.json is applied")
+
+
+def metrics_of(services: Services, ws: WsOutput, hls: HlsOutput, rtc: RtcOutput) -> Handler:
+    """Return what answers /metrics."""
+    exposition = Exposition()
+    outputs = (("ws", ws), ("hls_keepalive", hls), ("rtc", rtc))
+    exposition.add(lambda: collect_sources(services.sources))
+    exposition.add(lambda: collect_outputs(outputs))
+    exposition.add(lambda: collect_hls(hls))
+    exposition.add(lambda: collect_rtc(rtc))
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        del request
+        return serve(exposition)
+
+    return answer
 
 
 def needs_restart(old: Config, new: Config) -> list[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
 from aiohttp import web
 from msgspec import Struct, field
 
-from h5sup.api.services import Source, SystemFacts
+from h5sup.api.services import RtcFigures, Source, SystemFacts
 from h5sup.auth.login import SignedIn
 from h5sup.base.clock import iso_ms
 from h5sup.base.errors import LoginError
@@ -73,6 +74,17 @@ class SystemAnswer(Struct, frozen=True):
     """Told to Administrators alone."""
 
 
+class RtcViewerAnswer(Struct, frozen=True, kw_only=True):
+    """How media arrives at one WebRTC viewer, as it reports itself."""
+
+    name: str = field(name="strViewer")
+    loss_percent: float = field(name="fLossPercent")
+    jitter_ms: float = field(name="fJitterMs")
+    round_trip_ms: float | None = field(name="fRoundTripMs")
+    packets: int = field(name="nPackets")
+    resent: int = field(name="nResent")
+
+
 class SourceAnswer(Struct, frozen=True, kw_only=True):
     """One source: the manual's keys first, then ours."""
 
@@ -111,6 +123,9 @@ class SourceAnswer(Struct, frozen=True, kw_only=True):
     has_sub: bool = field(name="bSub")
     is_fixed: bool = field(name="bFixed")
     """It stands in config.json, so DelSrc refuses it."""
+    note: str = field(name="strNote")
+    """Why viewers get another picture than the camera's; empty for most."""
+    rtc: list[RtcViewerAnswer] = field(name="rtc")
 
 
 class SourcesAnswer(Struct, frozen=True):
@@ -166,8 +181,8 @@ def source_type(config: SourceConfig) -> str:
     return TYPES[config.type]
 
 
-def source(one: Source) -> SourceAnswer:
-    """Return a source without its password."""
+def source(one: Source, rtc: Iterable[RtcFigures] = ()) -> SourceAnswer:
+    """Return a source without its password, with how its WebRTC viewers fare."""
     config, state, channel = one.config, one.state, one.main.channel
     video = channel.init.video if channel.init else None
     host, port = _host_and_port(config)
@@ -196,6 +211,20 @@ def source(one: Source) -> SourceAnswer:
         height=video.height if video else 0,
         has_sub=bool(config.sub.url),
         is_fixed=one.from_file,
+        note=one.note,
+        rtc=[_rtc_viewer(viewer) for viewer in rtc],
+    )
+
+
+def _rtc_viewer(one: RtcFigures) -> RtcViewerAnswer:
+    trip_ms = one.round_trip_ms
+    return RtcViewerAnswer(
+        name=one.name,
+        loss_percent=round(one.loss * 100, 1),
+        jitter_ms=round(one.jitter_ms, 1),
+        round_trip_ms=None if trip_ms is None else round(trip_ms, 1),
+        packets=one.packets,
+        resent=one.resent,
     )
 
 

@@ -43,6 +43,10 @@ class Source(Protocol):
         """How its main input fares."""
 
     @property
+    def note(self) -> str:
+        """What viewers should know of its picture."""
+
+    @property
     def viewers(self) -> int:
         """How many hold it open, see sources."""
 
@@ -82,6 +86,54 @@ class Connections(Protocol):
         """How many are connected now."""
 
 
+class RtcFigures(Protocol):
+    """How media arrives at one WebRTC viewer."""
+
+    @property
+    def token(self) -> str:
+        """Which source it watches."""
+
+    @property
+    def name(self) -> str:
+        """What tells it from the others."""
+
+    @property
+    def packets(self) -> int:
+        """How many it was sent."""
+
+    @property
+    def resent(self) -> int:
+        """How many it was sent again."""
+
+    @property
+    def replays(self) -> int:
+        """How many GOPs it was played, the one at joining among them."""
+
+    @property
+    def dropped(self) -> int:
+        """Bursts for which the socket had no room."""
+
+    @property
+    def loss(self) -> float:
+        """Of the packets of its last report, 0 to 1."""
+
+    @property
+    def jitter_ms(self) -> float:
+        """How unevenly they arrive."""
+
+    @property
+    def round_trip_ms(self) -> float | None:
+        """How long it takes there and back; None before its first report."""
+
+
+class RtcViewers(Connections, Protocol):
+    """The viewers over WebRTC."""
+
+    @property
+    def figures(self) -> Sequence[RtcFigures]:
+        """Of each who is connected."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemFacts:
     """What never changes while the process runs."""
@@ -100,7 +152,7 @@ class Services:
     sources: Sources
     pictures: Pictures
     ws_viewers: Connections
-    rtc_viewers: Connections
+    rtc_viewers: RtcViewers
     system: SystemFacts
     loading_image: bytes
     """What GetImage answers before the first frame, a JPEG."""

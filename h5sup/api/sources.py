@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from h5sup.api import present
 from h5sup.api.call import Call, Caller, NoParameters
+from h5sup.api.services import RtcFigures
 from h5sup.auth.guard import Access
 from h5sup.base.errors import InvalidError
 from h5sup.config.loading import parse_source
@@ -79,8 +80,11 @@ async def get_src(caller: Caller, given: GetSrcParameters) -> web.Response:
     """List the sources."""
     services = caller.services
     found = [services.sources.get(given.token)] if given.token else services.sources.sources()
+    viewers: dict[str, list[RtcFigures]] = {}
+    for figures in services.rtc_viewers.figures:
+        viewers.setdefault(figures.token, []).append(figures)
     listed = [
-        present.source(one)
+        present.source(one, viewers.get(one.config.token, ()))
         for one in found
         if given.type is None or present.source_type(one.config) == given.type
     ]

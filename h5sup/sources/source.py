@@ -47,6 +47,18 @@ class Source:
         return self.main.channel.state
 
     @property
+    def note(self) -> str:
+        """Return why viewers get another picture than the camera's, or nothing."""
+        tracks, own = self.main.tracks, self.own_profile()
+        if tracks is None or own.video.encoder != "copy":
+            return ""
+        if not tracks.browser_playable:
+            return f"it sends {tracks.video.codec}, which is transcoded for browsers"
+        if tracks.video.has_b_frames:
+            return "it sends B-frames, so WebRTC viewers get it transcoded: switch them off there"
+        return ""
+
+    @property
     def is_online(self) -> bool:
         """Return whether the main input gives pictures."""
         return self.state.state == "RUNNING"

@@ -25,7 +25,14 @@ from h5sup.auth.users import Users
 from h5sup.base.errors import UnavailableError
 from h5sup.config.model import AuthConfig, UserConfig
 from h5sup.web.site import Site
-from tests.api.fakes import LOADING, FakeConnections, FakePictures, FakeSources, source
+from tests.api.fakes import (
+    LOADING,
+    FakeConnections,
+    FakePictures,
+    FakeRtcViewers,
+    FakeSources,
+    source,
+)
 
 USERS = (
     UserConfig(name="admin", password="12345", role="Administrator"),
@@ -55,6 +62,7 @@ class Backend:
     sessions: Sessions
     users: Users
     clock: Clock
+    rtc_viewers: FakeRtcViewers
     seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     """Path and query of what the outputs were handed."""
 
@@ -115,7 +123,7 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
             source("back"),
             source("clip", type="file", url="a.mp4"),
         )
-        pictures = FakePictures()
+        pictures, rtc_viewers = FakePictures(), FakeRtcViewers()
         services = Services(
             guard=guard,
             logins=logins,
@@ -123,7 +131,7 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
             sources=sources,
             pictures=pictures,
             ws_viewers=FakeConnections(),
-            rtc_viewers=FakeConnections(),
+            rtc_viewers=rtc_viewers,
             system=SystemFacts(version="0.1.0", host_id="h" * 32),
             loading_image=LOADING,
         )
@@ -157,7 +165,7 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
         client = TestClient(TestServer(app), cookie_jar=DummyCookieJar())
         await client.start_server()
         opened.append((client, passwords))
-        return Backend(client, sources, pictures, sessions, users, clock, seen)
+        return Backend(client, sources, pictures, sessions, users, clock, rtc_viewers, seen)
 
     yield make
     for client, passwords in opened:

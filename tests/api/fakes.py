@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import msgspec
 
 from h5sup.base.errors import ConfigError, ConflictError, NotFoundError
@@ -27,6 +29,7 @@ class FakeSource:
         self.from_file = from_file
         self.main = FakeFeed(config.token)
         self.viewers = 0
+        self.note = ""
 
     @property
     def state(self) -> ChannelState:
@@ -84,6 +87,28 @@ class FakeConnections:
     """Counts what it is told."""
 
     connections = 2
+
+
+@dataclass(frozen=True)
+class FakeRtcFigures:
+    """A WebRTC viewer as it reports itself."""
+
+    token: str
+    name: str = "7"
+    packets: int = 1000
+    resent: int = 12
+    replays: int = 1
+    dropped: int = 0
+    loss: float = 0.25
+    jitter_ms: float = 3.14
+    round_trip_ms: float | None = None
+
+
+class FakeRtcViewers(FakeConnections):
+    """Counts what it is told, and says how media arrives."""
+
+    def __init__(self) -> None:
+        self.figures: list[FakeRtcFigures] = []
 
 
 def source(token: str, *, from_file: bool = False, **changes: object) -> FakeSource:

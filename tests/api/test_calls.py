@@ -13,7 +13,7 @@ from h5sup.bus.fragment import Fragment, Run
 from h5sup.formats.isobmff.init_segment import InitSegment
 from h5sup.formats.isobmff.track import Track
 from tests.api.conftest import Backend
-from tests.api.fakes import JPEG, LOADING
+from tests.api.fakes import JPEG, LOADING, FakeRtcFigures
 
 
 async def test_body_is_json_ended_by_crlf(backend: Backend) -> None:
@@ -90,7 +90,25 @@ async def test_getsrc_shows_a_source_without_its_password(backend: Backend) -> N
         "nHeight": 0,
         "bSub": False,
         "bFixed": True,
+        "strNote": "",
+        "rtc": [],
     }
+
+
+async def test_getsrc_tells_how_webrtc_viewers_fare(backend: Backend) -> None:
+    backend.rtc_viewers.figures = [FakeRtcFigures("front"), FakeRtcFigures("another")]
+    session = backend.sign_in()
+    (found,) = (await backend.call(f"/api/v1/GetSrc?token=front&session={session}"))["src"]
+    assert found["rtc"] == [
+        {
+            "strViewer": "7",
+            "fLossPercent": 25.0,
+            "fJitterMs": 3.1,
+            "fRoundTripMs": None,
+            "nPackets": 1000,
+            "nResent": 12,
+        }
+    ]
 
 
 async def test_getsrc_shows_how_a_source_fares(backend: Backend) -> None:

@@ -28,7 +28,12 @@ DONE = {
     "h5srtcapi/Status",
 }  # fmt: skip
 IN_CONTRACT = [call for call in CALLS if call.name not in OURS]
-TYPES = {inspect.BoolType: "bool", inspect.IntType: "int", inspect.StrType: "str"}
+TYPES = {
+    inspect.BoolType: "bool",
+    inspect.IntType: "int",
+    inspect.StrType: "str",
+    inspect.FloatType: "float",
+}
 
 
 def wire_shape(kind: type[Struct]) -> dict[str, Any]:
@@ -40,6 +45,8 @@ def shape_of(kind: inspect.Type) -> Any:
     if isinstance(kind, inspect.ListType):
         assert isinstance(kind.item_type, inspect.StructType)
         return [wire_shape(kind.item_type.cls)]
+    if isinstance(kind, inspect.UnionType):  # a figure that may be missing
+        return shape_of(kind.types[0])
     return TYPES[type(kind)]
 
 

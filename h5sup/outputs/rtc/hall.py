@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 class Seat:
     """A viewer with all that is held for it."""
 
+    number: int
     token: str
     profile: str
     viewer: Viewer
@@ -58,6 +59,7 @@ class Hall:
         self._config = config
         self._limit = limit
         self._seats: dict[Viewer, Seat] = {}
+        self._taken = 0
         self._fanouts: weakref.WeakValueDictionary[PacketRing, Fanout] = (
             weakref.WeakValueDictionary()
         )
@@ -89,7 +91,8 @@ class Hall:
         viewer.token = token
         self.endpoint.add(viewer.peer)
         gone = asyncio.get_running_loop().create_future()
-        seat = Seat(token, profile, viewer, lease, channel, choices, gone)
+        self._taken += 1
+        seat = Seat(self._taken, token, profile, viewer, lease, channel, choices, gone)
         self._seats[viewer] = seat
         if self._ticking is None:
             self._ticking = asyncio.create_task(self._tick(), name="WebRTC viewers")

@@ -20,6 +20,8 @@ class ViewerFigures:
     """How media arrives at one viewer."""
 
     token: str
+    name: str
+    """What tells it from the others."""
     address: str
     is_udp: bool
     packets: int
@@ -61,6 +63,7 @@ class RtcOutput:
             found.append(
                 ViewerFigures(
                     token=seat.token,
+                    name=str(seat.number),
                     address=path.remote[0],
                     is_udp=path.is_udp,
                     packets=viewer.packets,
