@@ -34,16 +34,6 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """One partial segment (bis §4.4.4.9)."""
-
-    uri: str
-    duration_s: float
-    is_independent: bool = False
-    """It begins with a key frame."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """One media segment (§4.3.2)."""
 
@@ -54,7 +44,8 @@ class Segment:
     begins_at: datetime | None = None
     is_discontinuous: bool = False
     """Whether its timeline or encoding breaks with the segment before it."""
-    parts: Sequence[Part] = ()
+    parts: Sequence[str] = ()
+    """As write_part() returns them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +74,15 @@ class LowLatency:
     reports: Sequence[Report] = ()
     skipped: int = 0
     """How many segments the receiver knows already; they are not in `segments`."""
+
+
+def write_part(uri: str, duration_s: float, *, is_independent: bool) -> str:
+    """Return the line of a part (bis §4.4.4.9); independent: it begins with a key frame.
+
+    Many playlists repeat it, and a segment may have a hundred: it can be kept.
+    """
+    line = f"#EXT-X-PART:DURATION={duration_s:.5f},URI={_quote(uri)}"
+    return f"{line},INDEPENDENT=YES" if is_independent else line
 
 
 def write_multivariant(variants: Sequence[Variant], *, version: int = VERSION_FMP4) -> str:
@@ -159,13 +159,8 @@ def _opening_lines(segment: Segment, map_uri: str) -> list[str]:
         lines.append(f"#EXT-X-MAP:URI={_quote(segment.map_uri)}")
     if segment.begins_at is not None:
         lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{iso_ms(segment.begins_at)}")
-    lines += [_part_line(part) for part in segment.parts]
+    lines += segment.parts
     return lines
-
-
-def _part_line(part: Part) -> str:
-    line = f"#EXT-X-PART:DURATION={part.duration_s:.5f},URI={_quote(part.uri)}"
-    return f"{line},INDEPENDENT=YES" if part.is_independent else line
 
 
 def _control_lines(wanted: LowLatency) -> list[str]:

@@ -25,6 +25,7 @@ HEVC_ENTRIES = ("hvc1", "hev1")
 PART_TARGETS_HELD_BACK = 3  # RFC 8216bis §4.4.3.8: so many a player should stay behind the edge
 TARGETS_WITH_PARTS = 3  # §6.2.2: parts further back are of no use to anyone
 TARGETS_UNSKIPPED = 6  # §4.4.3.8: the least that a delta update must show
+LINES = 2048  # of parts, kept to be written again
 TEXTS = 64  # of one state: with sessions in the query each has its own
 # H.264 levels by macroblocks per picture (ITU-T H.264 table A-1), for what will be encoded
 LEVELS = ((3600, 0x1F), (8192, 0x28), (8704, 0x2A), (36864, 0x33))
@@ -75,6 +76,7 @@ class LivePlaylist:
         self._pace = muxer.pace
         self._version = -1
         self._texts: dict[tuple[str, bool], Text] = {}
+        self._lines: dict[tuple[int, str], str] = {}
 
     def text(self, query: str = "", *, is_delta: bool = False, others: Others = ()) -> Text:
         """Return the playlist of a window that is not empty.
@@ -157,15 +159,21 @@ class LivePlaylist:
             map_uri=f"{self._variant.value}/init{opening.media_map.number}.mp4{query}",
             begins_at=opening.begins_at,
             is_discontinuous=opening.is_discontinuous,
-            parts=[
-                m3u8.Part(
-                    uri=self._part_uri(part.number, query),
-                    duration_s=part.duration_s,
-                    is_independent=part.is_independent,
-                )
-                for part in parts
-            ],
+            parts=[self._part(part, query) for part in parts],
         )
+
+    def _part(self, part: Part, query: str) -> str:
+        """Return a part's line, which some hundred playlists repeat."""
+        known = self._lines.get((part.number, query))
+        if known is None:
+            if len(self._lines) >= LINES:
+                self._lines.clear()
+            known = self._lines[part.number, query] = m3u8.write_part(
+                self._part_uri(part.number, query),
+                part.duration_s,
+                is_independent=part.is_independent,
+            )
+        return known
 
     def _part_uri(self, number: int, query: str) -> str:
         return f"{self._variant.value}/p{number}.m4s{query}"

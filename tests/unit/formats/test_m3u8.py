@@ -9,13 +9,13 @@ from h5sup.formats.m3u8 import (
     VERSION_LOW_LATENCY,
     VERSION_TS,
     LowLatency,
-    Part,
     Report,
     Segment,
     Variant,
     round_half_up,
     write_media_playlist,
     write_multivariant,
+    write_part,
 )
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 40_000, tzinfo=UTC)
@@ -166,13 +166,13 @@ def low_latency(**more: object) -> LowLatency:
 
 def test_a_low_latency_playlist_shows_parts_and_what_comes_next() -> None:
     parts = [
-        Part(uri="p6.m4s", duration_s=0.2, is_independent=True),
-        Part(uri="p7.m4s", duration_s=0.16),
+        write_part("p6.m4s", 0.2, is_independent=True),
+        write_part("p7.m4s", 0.16, is_independent=False),
     ]
     whole = Segment(uri="s3.m4s", duration_s=0.36, map_uri="init.mp4", parts=parts)
     begun = Segment(
         uri="", duration_s=0, map_uri="init.mp4", begins_at=NOON,
-        parts=[Part(uri="p8.m4s", duration_s=0.2, is_independent=True)],
+        parts=[write_part("p8.m4s", 0.2, is_independent=True)],
     )  # fmt: skip
     report = Report(uri="hevc.m3u8?session=1", last_sequence=17, last_part=2)
     text = write_media_playlist(

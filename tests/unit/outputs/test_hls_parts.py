@@ -284,6 +284,7 @@ async def test_texts_are_bounded_however_many_sessions_stand_in_queries() -> Non
     for number in range(1000):
         assert f"session={number}" in live.text(f"?session={number}").plain.decode()
     assert len(live._texts) <= 64
+    assert len(live._lines) <= 2048
 
 
 async def test_all_playlists_together_have_a_bounded_room() -> None:
