@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 
@@ -160,6 +162,21 @@ def make_outgoing(
     """Return a track of video to one viewer."""
     rtx = (RTX_PT, RTX_SSRC) if has_rtx else None
     return Outgoing(ring, payload_type=payload_type, ssrc=VIDEO_SSRC, rtx=rtx)
+
+
+def free_port() -> int:
+    """Return a port that neither UDP nor TCP uses on any address now."""
+    for _ in range(100):
+        with (
+            socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as udp,
+            socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as tcp,
+        ):
+            udp.bind(("::", 0))
+            port: int = udp.getsockname()[1]
+            with suppress(OSError):
+                tcp.bind(("::", port))
+                return port
+    raise AssertionError("no port is free")
 
 
 def numbers(packets: Sequence[bytes]) -> list[int]:
