@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
@@ -13,6 +13,8 @@ from itertools import pairwise
 from pylibsrtp import Policy, Session
 from pylibsrtp._binding import ffi, lib
 
+from h5sup.base.errors import NotFoundError, UnavailableError
+from h5sup.bus.channel import Channel
 from h5sup.bus.packet_ring import CLOCKS_HZ, Codec, PacketRing
 from h5sup.formats.rtcp import is_rtcp
 from h5sup.formats.rtp import (
@@ -24,9 +26,12 @@ from h5sup.formats.rtp import (
     parse_header,
     sequence_distance,
 )
+from h5sup.formats.sdp.model import Fingerprint
+from h5sup.formats.stun import StunMessage, parse_message
 from h5sup.outputs.rtc.burst import Burst
 from h5sup.outputs.rtc.keys import Keys
 from h5sup.outputs.rtc.outgoing import Outgoing
+from tests.fakes.mp4 import Camera
 
 AES_256_GCM = "SRTP_AEAD_AES_256_GCM"
 AES_128_SHA1_80 = "SRTP_AES128_CM_SHA1_80"
@@ -154,6 +159,164 @@ class ClearPath:
         for piece in burst.pieces:
             self.send(bytes(piece))
         return True
+
+
+class UdpClient:
+    """A browser's socket."""
+
+    def __init__(self, port: int, address: str = "127.0.0.1") -> None:
+        self.socket = socket.socket(
+            socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM
+        )
+        self.socket.setblocking(False)
+        self.socket.connect((address, port))
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Return where it is."""
+        host, port = self.socket.getsockname()[:2]
+        return host, port
+
+    def send(self, data: bytes) -> None:
+        """Send one datagram."""
+        self.socket.send(data)
+
+    async def receive(self) -> bytes:
+        """Return the next datagram."""
+        async with asyncio.timeout(5):
+            return await asyncio.get_running_loop().sock_recv(self.socket, 4096)
+
+    async def ask(self, data: bytes) -> StunMessage:
+        """Return the answer to a check."""
+        self.send(data)
+        return parse_message(await self.receive())
+
+    def heard_nothing(self) -> bool:
+        """Return whether no datagram has come."""
+        try:
+            self.socket.recv(4096)
+        except BlockingIOError:
+            return True
+        return False
+
+
+class FakeDtls:
+    """A handshake of one datagram each way, in place of aiortc's."""
+
+    HELLO, FINISHED, REFUSED, GOODBYE = b"\x16hello", b"\x16finished", b"\x16no", b"\x15bye"
+
+    def __init__(self, send: Callable[[bytes], None], on_close: Callable[[], None]) -> None:
+        self.browser = Browser()
+        """Who decrypts what is sent after it."""
+        self.role = ""
+        self.fingerprints: list[Fingerprint] = []
+        self.is_closed = False
+        self._send = send
+        self._on_close = on_close
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def feed(self, data: bytes) -> None:
+        """Take a datagram."""
+        if data == self.FINISHED:
+            self._done.set_result(None)
+        elif data == self.REFUSED:
+            self._done.set_exception(UnavailableError("the encryption could not be agreed on"))
+        elif data == self.GOODBYE:
+            self._on_close()
+
+    async def handshake(self, role: str, fingerprints: Iterable[Fingerprint]) -> Keys:
+        """Greet, and wait for the answer."""
+        self.role, self.fingerprints = role, list(fingerprints)
+        self._send(self.HELLO)
+        await self._done
+        return self.browser.keys
+
+    async def close(self) -> None:
+        """Say goodbye."""
+        self._send(self.GOODBYE)
+        self.is_closed = True
+
+
+class FakeCertificate:
+    """Opens a FakeDtls for each viewer and keeps it."""
+
+    fingerprint = Fingerprint("sha-256", ":".join(["AB"] * 32))
+
+    def __init__(self) -> None:
+        self.opened: list[FakeDtls] = []
+
+    def open(self, send: Callable[[bytes], None], on_close: Callable[[], None]) -> FakeDtls:
+        """Return the handshake with one viewer."""
+        self.opened.append(FakeDtls(send, on_close))
+        return self.opened[-1]
+
+
+class Clock:
+    """Stands for a loop where only its time is asked for."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def time(self) -> float:
+        """Return the time."""
+        return self.now_s
+
+
+class FakeLeases:
+    """Holds channels by token and profile; those with H.265 only for who takes it."""
+
+    def __init__(self, channel: Channel, *, h264: Channel | None = None) -> None:
+        self.channel = channel
+        self.h264 = h264 or channel
+        self.opus_ring = PacketRing(1_000_000)
+        self.held: set[FakeLease] = set()
+        self.asked: list[tuple[str, str, bool, bool]] = []
+
+    def lease(
+        self, token: str, *, profile: str = "main", hevc: bool = False, b_frames: bool = True
+    ) -> FakeLease:
+        """Hold a channel."""
+        self.asked.append((token, profile, hevc, b_frames))
+        if token != self.channel.token:
+            raise NotFoundError(f"there is no source {token!r}")
+        lease = FakeLease(self, self.channel if hevc else self.h264)
+        self.held.add(lease)
+        return lease
+
+
+class FakeLease:
+    """One of them."""
+
+    def __init__(self, leases: FakeLeases, channel: Channel) -> None:
+        self.channel = channel
+        self.has_opus = False
+        self._leases = leases
+
+    async def ready(self, timeout_s: float) -> Channel:
+        """Return the channel once it has an init segment."""
+        await self.channel.wait_ready(timeout_s)
+        return self.channel
+
+    def opus(self) -> PacketRing:
+        """Return the ring of Opus."""
+        self.has_opus = True
+        return self._leases.opus_ring
+
+    def release(self) -> None:
+        """Let go."""
+        self._leases.held.discard(self)
+
+
+def make_channel(feed: Feed, *, codec: str = "", audio: bool = True) -> Channel:
+    """Return a channel that runs, with this feed's packets."""
+    channel = Channel("front", "main", "copy", gop_bytes=1_000_000, ring=feed.ring)
+    init = Camera(audio=audio).init
+    assert init.video is not None
+    if codec:
+        init = replace(init, video=replace(init.video, codec=codec))
+    channel.begin(init, "")
+    channel.set_state("RUNNING", "")
+    return channel
 
 
 def make_outgoing(

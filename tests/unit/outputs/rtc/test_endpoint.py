@@ -27,7 +27,7 @@ from h5sup.outputs.rtc import endpoint as endpoint_module
 from h5sup.outputs.rtc.endpoint import DATAGRAM_BYTES, PATHS_PER_AGENT, Endpoint
 from h5sup.outputs.rtc.paths import Path
 from tests.conftest import open_descriptors
-from tests.fakes.rtc_parts import free_port
+from tests.fakes.rtc_parts import UdpClient, free_port
 
 LOCAL = [ip_address("127.0.0.1"), ip_address("::1")]
 DTLS = b"\x16\xfe\xff" + bytes(20)
@@ -65,40 +65,6 @@ class FakeAgent:
             tie_breaker=2,
             is_controlling=is_controlling,
         )
-
-
-class UdpClient:
-    """A browser's socket."""
-
-    def __init__(self, port: int, address: str = "127.0.0.1") -> None:
-        self.socket = socket.socket(
-            socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM
-        )
-        self.socket.setblocking(False)
-        self.socket.connect((address, port))
-
-    @property
-    def address(self) -> tuple[str, int]:
-        host, port = self.socket.getsockname()[:2]
-        return host, port
-
-    def send(self, data: bytes) -> None:
-        self.socket.send(data)
-
-    async def receive(self) -> bytes:
-        async with asyncio.timeout(5):
-            return await asyncio.get_running_loop().sock_recv(self.socket, 4096)
-
-    async def ask(self, data: bytes) -> StunMessage:
-        self.send(data)
-        return parse_message(await self.receive())
-
-    def heard_nothing(self) -> bool:
-        try:
-            self.socket.recv(4096)
-        except BlockingIOError:
-            return True
-        return False
 
 
 class Rig:
