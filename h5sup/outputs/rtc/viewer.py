@@ -75,7 +75,7 @@ class Viewer:
         self._clock: MediaClock | None = None
         self._replayed_at = 0.0
         self._reported_at = 0.0
-        self._key_requests: dict[int, int] = {}
+        self._key_request: int | None = None  # the number of the newest that was met
         self._began_at = self._loop.time()
 
     @property
@@ -147,14 +147,7 @@ class Viewer:
             for track in self.tracks:
                 if track.outgoing.ssrc == nack.ssrc:
                     track.outgoing.resend(nack.sequences, now_s)
-        wants_key = video.outgoing.ssrc in feedback.picture_losses
-        for ssrc, number in feedback.key_requests:
-            if self._key_requests.get(ssrc) != number and ssrc == video.outgoing.ssrc:
-                self._key_requests[ssrc] = number
-                wants_key = True
-        if wants_key and now_s - self._replayed_at >= REPLAY_EVERY_S:
-            self._replayed_at = now_s
-            video.fanout.play_again(video.outgoing)
+        self._replay_if_asked(video, feedback, now_s)
         for block in feedback.blocks:
             if block.ssrc == video.outgoing.ssrc:
                 self._note(block)
@@ -162,6 +155,18 @@ class Viewer:
     def on_gone(self, reason: str) -> None:
         """Tell the owner, who closes this viewer."""
         self._on_gone(self, reason)
+
+    def _replay_if_asked(self, video: Track, feedback: Feedback, now_s: float) -> None:
+        """Play the GOP again to a browser that has lost the picture, but not all the time."""
+        ssrc = video.outgoing.ssrc
+        wishes = [number for media, number in feedback.key_requests if media == ssrc]
+        has_new_wish = any(number != self._key_request for number in wishes)
+        if not has_new_wish and ssrc not in feedback.picture_losses:
+            return
+        if now_s - self._replayed_at >= REPLAY_EVERY_S:
+            self._replayed_at = now_s
+            self._key_request = wishes[-1] if wishes else self._key_request
+            video.fanout.play_again(video.outgoing)
 
     def _note(self, block: ReportBlock) -> None:
         assert self._video is not None
