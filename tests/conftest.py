@@ -12,10 +12,14 @@ from pathlib import Path
 import psutil
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
+from hypothesis import settings
 
 from tests.fakes.clips import Clips
 
 LEAK_GRACE_S = 3.0  # a killed child and its pipes need a moment to go
+
+settings.register_profile("h5sup", deadline=None)  # a busy machine breaks no promise of the code
+settings.load_profile("h5sup")
 
 
 @pytest.fixture(autouse=True)

@@ -45,7 +45,7 @@ def build_candidates(
     is_local = at is not None and at.is_loopback
     hosts = [one for one in bound if is_local or not one.is_loopback]
     hosts.sort(key=lambda one: one != at)
-    preferences = [(text, PUBLIC_PREFERENCE) for text in public]
+    preferences = [(text, PUBLIC_PREFERENCE - index) for index, text in enumerate(public)]
     preferences += [(str(one), HOST_PREFERENCE - index) for index, one in enumerate(hosts)]
     candidates = []
     for index, (address, preference) in enumerate(dict(preferences).items(), start=1):

@@ -21,7 +21,8 @@ MOST_PACKET_BYTES = 2048  # as sources receive them
 MOST_TAG_BYTES = 16  # of AES-GCM; RFC 7714 §12
 SOL_UDP = 17
 UDP_SEGMENT = 103  # linux/udp.h
-SEGMENTS_PER_RUN = 50  # the kernel takes 64, and 64 KB in all
+SEGMENTS_PER_RUN = 50  # the kernel takes 64
+RUN_BYTES = 65_000  # and as much as one datagram can hold
 SEQUENCE = struct.Struct("!H")
 SIZE = struct.Struct("=H")
 
@@ -88,11 +89,12 @@ def _runs(offsets: Sequence[int], lengths: Sequence[int]) -> list[Run]:
     first, count = 0, len(offsets)
     while first < count:
         size, last = lengths[first], first
+        most = min(SEGMENTS_PER_RUN, RUN_BYTES // size)
         while (
             last + 1 < count
             and lengths[last] == size
             and lengths[last + 1] <= size
-            and last - first + 1 < SEGMENTS_PER_RUN
+            and last - first + 1 < most
         ):
             last += 1
         view = _VIEW[offsets[first] : offsets[last] + lengths[last]]

@@ -48,6 +48,8 @@ class Agent(Protocol):
 
     ufrag: str
     key: bytes
+    path: Path | None
+    """Where media goes: it stays known however many others are checked."""
 
     def on_check(self, path: Path, message: StunMessage) -> None:
         """Learn that a check with the right password came on a path."""
@@ -97,15 +99,19 @@ class Endpoint:
 
     async def open(self) -> None:
         """Listen on all addresses; raises ConfigError when the port is taken."""
-        await self.refresh()
+        for address in host_addresses():
+            await self._listen(address)
         if not self._sockets:
             raise ConfigError("rtc.port", f"no address of this machine lets UDP {self.port} in")
 
     async def refresh(self) -> None:
-        """Listen on addresses that have come, too."""
+        """Listen on addresses that have come, too, as far as their port is free."""
         for address in host_addresses():
             if address not in self._sockets:
-                await self._listen(address)
+                try:
+                    await self._listen(address)
+                except ConfigError as error:
+                    logger.debug("can't listen on %s: %s", address, error)
 
     async def close(self) -> None:
         """Stop listening and close all connections."""
@@ -129,7 +135,7 @@ class Endpoint:
         """Forget an agent and its paths; unknown ones are ignored."""
         self._agents.pop(agent.ufrag, None)
         for key in self._paths_of.pop(agent, ()):
-            self._paths.pop(key, None)
+            self._drop(key)
 
     def take(self, data: bytes, path: Path, key: Hashable) -> bool:
         """Hand on one datagram; False when no viewer can have sent it."""
@@ -204,10 +210,16 @@ class Endpoint:
             self.forget(key)
         keys = self._paths_of[agent]
         if len(keys) >= PATHS_PER_AGENT:
-            self.forget(keys[0])
+            self._drop(next(one for one in keys if self._paths[one][1] is not agent.path))
         self._paths[key] = (agent, path)
         keys.append(key)
         return path
+
+    def _drop(self, key: Hashable) -> None:
+        """Forget a path; a connection has to show anew that it is a viewer's."""
+        self.forget(key)
+        if isinstance(key, _Connection):
+            key.expect_check()
 
     async def _listen(self, address: Address) -> None:
         try:
@@ -259,6 +271,10 @@ class _Connection(asyncio.Protocol):
             transport.abort()
             return
         self._path = TcpPath(transport)
+        self.expect_check()
+
+    def expect_check(self) -> None:
+        """Close unless a viewer's check comes soon."""
         self._timer = asyncio.get_running_loop().call_later(FIRST_CHECK_S, self.abort)
 
     def data_received(self, data: bytes) -> None:

@@ -40,6 +40,7 @@ class Fanout:
         if not self.viewers:
             self.ring.subscribe(self)
             self.codec = self.ring.codec
+            self._replay = None  # nobody has told us of what came meanwhile
         self._start(one)
 
     def leave(self, one: Outgoing) -> None:
@@ -50,13 +51,16 @@ class Fanout:
             self.ring.unsubscribe(self)
 
     def play_again(self, one: Outgoing) -> None:
-        """Give a viewer that has lost its picture the GOP again, and it alone."""
-        if one in self._catching_up or one in self._waiting:
+        """Give a viewer that has lost its picture the GOP again, and it alone.
+
+        Without a whole GOP it goes on with what comes: to leave that out would only cost it more.
+        """
+        if one in self._catching_up or one in self._waiting or not self._gop().packets:
             return
         self._detach(one)
         if one.has_news:
             self._start(one)
-        else:  # it has just had this very GOP: the times of another one begin with a new picture
+        else:  # it has just had this very GOP: its times go on with the next picture
             self._waiting.add(one)
 
     def on_packets(self, packets: Sequence[bytes]) -> None:
@@ -78,6 +82,7 @@ class Fanout:
     def on_close(self, reason: str) -> None:
         """Stay: the ring's numbers go on when its source comes back."""
         del reason
+        self._replay = None
         self.ring.subscribe(self)
 
     def _send(self, packets: Sequence[bytes]) -> None:
@@ -89,13 +94,18 @@ class Fanout:
                 for one in viewers:
                     one.send(burst, count, octets)
 
-    def _start(self, one: Outgoing) -> None:
+    def _gop(self) -> Replay:
+        """Return the GOP so far, squeezed once for all who ask before it grows."""
         if self._replay is None:
             self._replay = squeeze(self.ring.replay())
-        if not self._replay.packets:
+        return self._replay
+
+    def _start(self, one: Outgoing) -> None:
+        replay = self._gop()
+        if not replay.packets:
             self._waiting.add(one)
             return
-        one.begin(self._replay)
+        one.begin(replay)
         self._catching_up.add(one)
         self._advance(one)
 

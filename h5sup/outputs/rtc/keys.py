@@ -41,7 +41,7 @@ class Keys:
         """Return RTCP; raises MediaFormatError for what this viewer has not sent."""
         try:
             clear: bytes = self._inbound.unprotect_rtcp(packet)
-        except (Error, TypeError) as error:
+        except (Error, TypeError, ValueError) as error:  # the last one for too many bytes
             raise MediaFormatError("SRTCP with a wrong key, or sent twice") from error
         return clear
 

@@ -152,7 +152,10 @@ def answer_offer(text: str, choices: Choices, transport: Transport) -> tuple[str
     agreement = Agreement(
         video=chosen, sound=sound, role=role, fingerprints=_fingerprints(offer, "offer")
     )
-    return _describe(sections), agreement
+    try:
+        return _describe(sections), agreement
+    except MediaFormatError as error:  # a name of the offer, which an answer has to repeat
+        raise InvalidError("offer", str(error)) from error
 
 
 def _parse(text: str, what: str) -> SessionDescription:

@@ -48,8 +48,10 @@ class Outgoing:
         self._path: Path | None = None
         self._context: Any = None
         self.numbers: Numbers = (payload_type, self._ssrc_field, 0)
-        self._begins_at = 0  # the first sequence number there that find() still answers for
-        self._replayed_to = 0
+        self._first_sequence = 0
+        self._begins_at = 0  # the sequence number there of the newest replay's first packet
+        self._packets_before = 0  # what had been sent by then
+        self._replayed = 0  # packets of that replay
         self._times: dict[int, int] = {}
         self._resends = RESEND_BURST
         self._resends_at = 0.0
@@ -57,8 +59,7 @@ class Outgoing:
     @property
     def has_news(self) -> bool:
         """Return whether packets have come since the last replay."""
-        newest = self.ring.last_sequence + self.sequence_offset & SEQUENCE_MASK
-        return not self.replays or newest != self._replayed_to
+        return not self.replays or self.packets > self._packets_before + self._replayed
 
     def start(self, keys: Keys, path: Path) -> None:
         """Send on this path from now on."""
@@ -73,13 +74,11 @@ class Outgoing:
     def send(self, burst: Burst, packets: int, octets: int) -> None:
         """Encrypt a burst with our numbers and send it."""
         assert self._path is not None
-        if not burst.encrypt_for(self._context, self.sequence_offset):
-            self.dropped += 1
-            return
-        if not self._path.send_burst(burst):
-            self.dropped += 1
         self.packets += packets
         self.octets += octets
+        is_encrypted = burst.encrypt_for(self._context, self.sequence_offset)
+        if not is_encrypted or not self._path.send_burst(burst):
+            self.dropped += 1
 
     def send_some(self) -> bool:
         """Send the next packets of the backlog; return whether more is left."""
@@ -94,12 +93,15 @@ class Outgoing:
         packets = replay.packets
         if not packets:
             return
-        if self.replays:
-            self.sequence_offset = self.sequence_offset + len(packets) & SEQUENCE_MASK
+        first = int.from_bytes(packets[0][2:4])
+        if not self.replays:
+            self._first_sequence = first
+        # whatever of the ring it had or did not have: its own numbers go on
+        self._begins_at = self._first_sequence + self.packets & SEQUENCE_MASK
+        self.sequence_offset = self._begins_at - first & SEQUENCE_MASK
         self.replays += 1
-        first = int.from_bytes(packets[0][2:4]) + self.sequence_offset
-        self._begins_at = first & SEQUENCE_MASK
-        self._replayed_to = first + len(packets) - 1 & SEQUENCE_MASK
+        self._packets_before = self.packets
+        self._replayed = len(packets)
         self._times = replay.times
         self.backlog = deque(packets)
 
@@ -109,23 +111,31 @@ class Outgoing:
         self._resends = min(RESEND_BURST, self._resends + passed_s * RESENDS_PER_S)
         self._resends_at = now_s
         for sequence in sequences:
+            if self._resends < 1:
+                return
             packet = self._find(sequence)
-            if packet is not None and self._resends >= 1 and self._send_again(packet):
+            if packet is not None and self._send_again(packet):
                 self._resends -= 1
                 self.resent += 1
 
     def _find(self, sequence: int) -> bytearray | None:
-        """Return the packet that had this number for this viewer, as it was sent."""
-        if sequence_distance(sequence, self._begins_at) < 0:
+        """Return the packet that had this number for this viewer, as it was sent.
+
+        Before the newest replay numbers meant other packets, and after what was sent none: so it
+        is counted how many were sent since. The numbers alone don't tell, for they wrap.
+        """
+        sent = self.packets - self._packets_before
+        back = sequence_distance(self._begins_at + sent - 1, sequence)
+        if not 0 <= back < sent:
             return None
         packet = self.ring.find(sequence - self.sequence_offset & SEQUENCE_MASK)
         if packet is None:
             return None
         found = bytearray(packet)
         found[2:4] = sequence.to_bytes(2)
-        if self._times and sequence_distance(sequence, self._replayed_to) <= 0:
+        if sent - back <= self._replayed:
             stamp = int.from_bytes(found[4:8])
-            found[4:8] = self._times.get(stamp, stamp).to_bytes(4)
+            found[4:8] = self._times[stamp].to_bytes(4)
         found[1] = found[1] & 0x80 | self._payload_type
         found[8:12] = self._ssrc_field
         return found

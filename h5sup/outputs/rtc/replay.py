@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from h5sup.formats.rtp import MARKER_BIT, TIMESTAMP_MASK, timestamp_distance
 
@@ -47,15 +48,18 @@ def squeeze(packets: Sequence[bytes]) -> Replay:
 def _squeezed(stamps: Sequence[int], *, is_whole: bool) -> dict[int, int]:
     if not stamps:
         return {}
-    newest = stamps[-1]
-    interval = timestamp_distance(newest, stamps[-2]) if len(stamps) > 1 else USUAL_INTERVAL
-    interval = max(LEAST_INTERVAL, interval)
+    # The shortest: a pause before the newest picture says nothing of when the next one comes.
+    gaps = (abs(timestamp_distance(after, before)) for before, after in pairwise(stamps))
+    interval = max(LEAST_INTERVAL, min(gaps, default=USUAL_INTERVAL))
     room = interval - interval // SHARE_OF_INTERVAL
     step = max(1, min(LONGEST_STEP, room // len(stamps)))
-    begin = newest if is_whole else newest - interval
+    last = stamps[-1]
+    begin = last - interval
+    if is_whole:  # with B-frames the last one is not the newest
+        begin = max(stamps, key=lambda stamp: timestamp_distance(stamp, last))
     times = {
         stamp: begin + (index + 1) * step & TIMESTAMP_MASK for index, stamp in enumerate(stamps)
     }
     if not is_whole:
-        times[newest] = newest
+        times[last] = last
     return times

@@ -76,7 +76,7 @@ class Viewer:
         self._replayed_at = 0.0
         self._replaying: asyncio.TimerHandle | None = None
         self._reported_at = 0.0
-        self._key_requests: dict[int, int] = {}
+        self._key_request: int | None = None  # the number of the newest that was met
         self._began_at = self._loop.time()
 
     @property
@@ -151,13 +151,7 @@ class Viewer:
             for track in self.tracks:
                 if track.outgoing.ssrc == nack.ssrc:
                     track.outgoing.resend(nack.sequences, now_s)
-        wants_key = video.outgoing.ssrc in feedback.picture_losses
-        for ssrc, number in feedback.key_requests:
-            if self._key_requests.get(ssrc) != number and ssrc == video.outgoing.ssrc:
-                self._key_requests[ssrc] = number
-                wants_key = True
-        if wants_key:
-            self._play_again(video, now_s)
+        self._replay_if_asked(video, feedback, now_s)
         for block in feedback.blocks:
             if block.ssrc == video.outgoing.ssrc:
                 self._note(block)
@@ -166,17 +160,22 @@ class Viewer:
         """Tell the owner, who closes this viewer."""
         self._on_gone(self, reason)
 
-    def _play_again(self, video: Track, now_s: float) -> None:
-        """Play the GOP again now or, shortly after the last time, a little later."""
-        if self._replaying is not None:
+    def _replay_if_asked(self, video: Track, feedback: Feedback, now_s: float) -> None:
+        """Play the GOP again to a browser that has lost the picture, but not all the time."""
+        ssrc = video.outgoing.ssrc
+        wishes = [number for media, number in feedback.key_requests if media == ssrc]
+        has_new_wish = any(number != self._key_request for number in wishes)
+        if not has_new_wish and ssrc not in feedback.picture_losses:
             return
-        wait_s = self._replayed_at + REPLAY_EVERY_S - now_s
-        if wait_s > 0:
-            self._replaying = self._loop.call_later(wait_s, self._replay_now, video)
-        else:
-            self._replay_now(video)
+        self._key_request = wishes[-1] if wishes else self._key_request
+        if self._replaying is None:
+            wait_s = self._replayed_at + REPLAY_EVERY_S - now_s
+            if wait_s > 0:
+                self._replaying = self._loop.call_later(wait_s, self._play_again, video)
+            else:
+                self._play_again(video)
 
-    def _replay_now(self, video: Track) -> None:
+    def _play_again(self, video: Track) -> None:
         self._replaying = None
         self._replayed_at = self._loop.time()
         video.fanout.play_again(video.outgoing)
