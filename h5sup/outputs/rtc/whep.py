@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from collections import deque
 
 from aiohttp import hdrs, web
 
@@ -29,6 +30,7 @@ from h5sup.outputs.rtc.signalling import local_address
 PREFIX = "/whep/"
 MAX_OFFER_BYTES = 65_536
 READ_WITHIN_S = 10.0
+MOST_ENDED = 256  # addresses of viewings that may still be asked to end
 METHODS = ("POST", "PATCH", "DELETE")
 STATUSES: dict[type[H5supError], type[web.HTTPError]] = {
     CodecError: web.HTTPNotAcceptable,
@@ -50,6 +52,7 @@ class Whep:
             for url in server.urls
         ]
         self._viewings: dict[str, Seat] = {}
+        self._ended: deque[tuple[str, str]] = deque(maxlen=MOST_ENDED)
 
     @property
     def viewings(self) -> int:
@@ -64,10 +67,9 @@ class Whep:
                 _allow(request, "POST")
                 return await self._begin(request, token)
             _allow(request, "PATCH", "DELETE")
-            seat = self._find(token, viewing)
             if request.method == "DELETE":
-                self._hall.let_go(seat.viewer, "it has said goodbye")
-                return web.Response(status=200)
+                return self._end(token, viewing)
+            self._find(token, viewing)
             return await _take_candidates(request)
         except H5supError as error:
             raise _failure(error) from error
@@ -86,7 +88,7 @@ class Whep:
             raise
         viewing = secrets.token_urlsafe(16)
         self._viewings[viewing] = seat
-        seat.gone.add_done_callback(lambda _: self._viewings.pop(viewing, None))
+        seat.gone.add_done_callback(lambda _: self._note_end(token, viewing))
         response = web.Response(status=201, text=answer, content_type=model.MIME)
         response.headers[hdrs.LOCATION] = f"{PREFIX}{token}/{viewing}"
         response.headers[hdrs.ETAG] = f'"{seat.viewer.peer.ufrag}"'
@@ -94,6 +96,16 @@ class Whep:
         for link in self._links:
             response.headers.add(hdrs.LINK, link)
         return response
+
+    def _end(self, token: str, viewing: str) -> web.Response:
+        """Let a viewer go; one that closed its connection first has just gone by itself."""
+        if (token, viewing) not in self._ended:
+            self._hall.let_go(self._find(token, viewing).viewer, "it has said goodbye")
+        return web.Response(status=200)
+
+    def _note_end(self, token: str, viewing: str) -> None:
+        del self._viewings[viewing]
+        self._ended.append((token, viewing))
 
     def _find(self, token: str, viewing: str) -> Seat:
         seat = self._viewings.get(viewing)
