@@ -57,11 +57,14 @@ class Hall:
         self._leases = leases
         self._config = config
         self._limit = limit
+        self._coming = 0  # those who wait for their source
         self._seats: dict[Viewer, Seat] = {}
         self._fanouts: weakref.WeakValueDictionary[PacketRing, Fanout] = (
             weakref.WeakValueDictionary()
         )
-        self._clocks: weakref.WeakKeyDictionary[Channel, MediaClock] = weakref.WeakKeyDictionary()
+        self._clocks: weakref.WeakValueDictionary[Channel, MediaClock] = (
+            weakref.WeakValueDictionary()  # each holds its channel, and its viewers hold it
+        )
         self._certificate: Certificate | None = None
         self._loading = asyncio.Lock()
         self._ticking: asyncio.Task[None] | None = None
@@ -74,14 +77,17 @@ class Hall:
 
     async def take_seat(self, token: str, profile: str) -> Seat:
         """Hold a source open for one more viewer; raises NotFoundError, UnavailableError."""
-        if len(self._seats) >= self._limit:
+        if len(self._seats) + self._coming >= self._limit:
             raise UnavailableError(f"all {self._limit} viewers' places are taken (limits.viewers)")
-        certificate = await self._load()
-        lease = self._leases.lease(token, profile=profile, hevc=True, b_frames=False)
+        self._coming += 1
         try:
-            channel = await lease.ready(READY_WITHIN_S)
+            certificate = await self._load()
+            lease, channel = await self._hold(token, profile, hevc=True)
+        finally:
+            self._coming -= 1
+        try:
             choices = _choices(channel)
-        except BaseException:
+        except UnavailableError:
             lease.release()
             raise
         self._make_room()
@@ -118,6 +124,8 @@ class Hall:
             raise UnavailableError("the viewer has gone meanwhile")
         channel, choices = seat.channel, seat.choices
         assert channel.ring is not None
+        if channel.ring.codec not in (None, agreement.video.codec):
+            raise UnavailableError("the source sends another codec now")
         clock = self._clocks.get(channel)
         if clock is None:
             clock = self._clocks[channel] = MediaClock(channel)
@@ -153,14 +161,18 @@ class Hall:
             self.let_go(viewer, "the server stops")
         await asyncio.gather(*self._closing, return_exceptions=True)
 
-    async def _change_to_h264(self, seat: Seat) -> None:
-        """Hold the transcoded channel instead of the one with H.265."""
-        lease = self._leases.lease(seat.token, profile=seat.profile, hevc=False, b_frames=False)
+    async def _hold(self, token: str, profile: str, *, hevc: bool) -> tuple[Lease, Channel]:
+        """Return a channel that can be played, and the lease that keeps it open."""
+        lease = self._leases.lease(token, profile=profile, hevc=hevc, b_frames=False)
         try:
-            channel = await lease.ready(READY_WITHIN_S)
+            return lease, await lease.ready(READY_WITHIN_S)
         except BaseException:
             lease.release()
             raise
+
+    async def _change_to_h264(self, seat: Seat) -> None:
+        """Hold the transcoded channel instead of the one with H.265."""
+        lease, channel = await self._hold(seat.token, seat.profile, hevc=False)
         if seat.viewer not in self._seats:
             lease.release()
             return
