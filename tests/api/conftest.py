@@ -14,9 +14,9 @@ from aiohttp import ClientResponse, ClientWebSocketResponse, DummyCookieJar, web
 from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
-from h5sup.api.dispatch import Mount, create_api
+from h5sup.api.dispatch import Handler, Mount, create_api
 from h5sup.api.services import Services, SystemFacts
-from h5sup.auth.guard import Guard
+from h5sup.auth.guard import Access, Guard
 from h5sup.auth.lockout import Lockout
 from h5sup.auth.login import Logins
 from h5sup.auth.passwords import Passwords
@@ -24,6 +24,8 @@ from h5sup.auth.sessions import Sessions
 from h5sup.auth.users import Users
 from h5sup.base.errors import UnavailableError
 from h5sup.config.model import AuthConfig, UserConfig
+from h5sup.outputs.rtc.output import RtcOutput
+from h5sup.outputs.rtc.whep import METHODS
 from h5sup.web.site import Site
 from tests.api.fakes import (
     LOADING,
@@ -106,10 +108,10 @@ MakeBackend = Callable[..., Awaitable[Backend]]
 
 @pytest.fixture
 async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
-    """Return what builds a server with a given `auth` section."""
+    """Return what builds a server with a given `auth` section, and WebRTC if it is given."""
     opened: list[tuple[TestClient[web.Request, web.Application], Passwords]] = []
 
-    async def make(**auth: object) -> Backend:
+    async def make(*, rtc: RtcOutput | None = None, **auth: object) -> Backend:
         config = msgspec.structs.replace(AuthConfig(users=USERS), **auth)
         clock, passwords = Clock(), Passwords(memory_kib=8, passes=1)
         users = Users(passwords)
@@ -154,12 +156,17 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
         site = Site(_www(tmp_path))
         await site.load()
         app = web.Application()
+        sockets: dict[str, Handler] = {"h5swsapi": socket, "h5swscmnapi": socket}
+        prefixes = {"/hls/": Mount(output)}
+        if rtc is not None:
+            sockets["h5srtcapi"] = rtc.signal
+            prefixes["/whep/"] = Mount(rtc.whep, methods=METHODS, access=Access.SOCKET)
         create_api(
             app,
             services,
             pages=site.handle,
-            sockets={"h5swsapi": socket, "h5swscmnapi": socket},
-            prefixes={"/hls/": Mount(output)},
+            sockets=sockets,
+            prefixes=prefixes,
             trusted_origins=(TRUSTED,),
         )
         client = TestClient(TestServer(app), cookie_jar=DummyCookieJar())

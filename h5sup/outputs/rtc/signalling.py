@@ -145,6 +145,7 @@ async def _dismiss_when_gone(socket: web.WebSocketResponse, seat: Seat) -> None:
 async def _dismiss(
     socket: web.WebSocketResponse, reason: str, code: int = WSCloseCode.GOING_AWAY
 ) -> None:
-    message = reason.encode()[:REASON_BYTES].decode(errors="ignore").encode()
+    # What a stranger's JSON says may hold halves of characters, and cutting makes more.
+    message = reason.encode(errors="replace")[:REASON_BYTES].decode(errors="ignore").encode()
     with suppress(ConnectionError):
         await socket.close(code=code, message=message)

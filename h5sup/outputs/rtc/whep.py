@@ -32,6 +32,7 @@ MAX_OFFER_BYTES = 65_536
 READ_WITHIN_S = 10.0
 MOST_ENDED = 256  # addresses of viewings that may still be asked to end
 METHODS = ("POST", "PATCH", "DELETE")
+JSON = "application/json"
 STATUSES: dict[type[H5supError], type[web.HTTPError]] = {
     CodecError: web.HTTPNotAcceptable,
     InvalidError: web.HTTPBadRequest,
@@ -140,7 +141,8 @@ async def _read(request: web.Request) -> str:
 
 def _allow(request: web.Request, *methods: str) -> None:
     if request.method not in methods:
-        raise web.HTTPMethodNotAllowed(request.method, methods)
+        text = _sentence(f"the methods here are {', '.join(methods)}")
+        raise web.HTTPMethodNotAllowed(request.method, methods, text=text, content_type=JSON)
 
 
 def _link(url: str, username: str, credential: str) -> str:
@@ -157,14 +159,19 @@ def _failure(error: H5supError) -> web.HTTPError:
 
 
 def _status(kind: type[web.HTTPError], reason: str) -> web.HTTPError:
-    """Return an error with a sentence in the API's shape, to be raised."""
-    text = json.dumps({"bStatus": False, "strCode": reason}) + "\r\n"
+    """Return an error with a sentence, to be raised."""
+    text = _sentence(reason)
     if kind is web.HTTPRequestEntityTooLarge:
         return web.HTTPRequestEntityTooLarge(
-            MAX_OFFER_BYTES, MAX_OFFER_BYTES, text=text, content_type="application/json"
+            MAX_OFFER_BYTES, MAX_OFFER_BYTES, text=text, content_type=JSON
         )
-    error = kind(text=text, content_type="application/json")
+    error = kind(text=text, content_type=JSON)
     error.headers[hdrs.CACHE_CONTROL] = "private, no-store"
     if kind is web.HTTPServiceUnavailable:
         error.headers[hdrs.RETRY_AFTER] = "2"
     return error
+
+
+def _sentence(reason: str) -> str:
+    """Return a sentence in the API's shape."""
+    return json.dumps({"bStatus": False, "strCode": reason}) + "\r\n"
