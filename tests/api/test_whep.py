@@ -89,9 +89,10 @@ async def test_a_viewing_ends_once(make_backend: MakeBackend) -> None:
         first = await rig.backend.request("DELETE", viewing, Authorization=authorization)
         assert first.status == 200
         await until(lambda: len(rig.leases.held) == 1)
-        for method in ("DELETE", "PATCH"):
-            again = await rig.backend.request(method, viewing, Authorization=authorization)
-            await assert_refused(again, 404, "has ended")
+        again = await rig.backend.request("DELETE", viewing, Authorization=authorization)
+        assert again.status == 200  # clients end what the goodbye of DTLS has ended already
+        late = await rig.backend.request("PATCH", viewing, Authorization=authorization)
+        await assert_refused(late, 404, "has ended")
         assert (await rig.backend.request("DELETE", other, Authorization=authorization)).ok
         await rig.assert_empty()
 

@@ -348,5 +348,5 @@ async def test_answers_that_never_come_are_given_up(
         assert room.output.connections == 1
         await room.until(lambda: room.output.connections == 0, 5)
         await client.leave()
-        async with room.http.delete(room.base + client.location) as response:
+        async with room.http.patch(room.base + client.location) as response:
             assert response.status == 404
