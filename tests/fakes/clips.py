@@ -108,6 +108,7 @@ CLIPS = {
     "h264_fps60": Recipe(audio="aac", fps=60),
     "h264_2m": Recipe(audio="aac", width=1280, height=720, bitrate_kbps=2000),
     "h264_2m_ts": Recipe(width=1280, height=720, bitrate_kbps=2000, suffix=".ts"),
+    "h264_2m_mute": Recipe(width=1280, height=720, bitrate_kbps=2000),
     "h264_1080": Recipe(width=1920, height=1080, bitrate_kbps=4000),
     "h264_ts": Recipe(audio="aac", suffix=".ts"),
     "h264_short": Recipe(audio="aac", duration_s=1),
