@@ -2,83 +2,27 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
-from dataclasses import replace
-
 import pytest
 
 from h5sup.bus.anchors import find_sound_anchor, find_video_anchor, first_unit
-from h5sup.bus.channel import Channel
-from h5sup.bus.ingest import Ingest
 from h5sup.bus.packet_ring import Anchor, PacketRing
 from h5sup.bus.timeline import CLOCK_START_S
-from h5sup.formats.isobmff.build import NewRun, build_fragment
-from h5sup.formats.isobmff.fragment import NON_SYNC_FLAGS, SYNC_FLAGS, Sample
 from h5sup.formats.rtcp import SenderReport
 from h5sup.formats.rtp import RtpHeader, build_header
-from tests.fakes.mp4 import PICTURE, VIDEO_SCALE, Camera
+from tests.fakes.mp4 import PICTURE, VIDEO_SCALE
+from tests.fakes.pictures import (
+    FRAME,
+    NEXT,
+    PPS,
+    SECOND_SLICE,
+    SLICE,
+    SMALL,
+    SPS,
+    Feeder,
+    Pictures,
+)
 
-DICE = random.Random(5)
-SPS, PPS = b"\x67\x4d\x40\x1f" + DICE.randbytes(8), b"\x68\xee\x3c\x80"
-SLICE = b"\x65" + DICE.randbytes(3000)
-SECOND_SLICE = b"\x65" + DICE.randbytes(700)
-SMALL = b"\x65" + DICE.randbytes(40)
-NEXT = b"\x41" + DICE.randbytes(300)
-FRAME = 3600
 FRAGMENT_BYTES = 1000
-
-
-class Feeder:
-    def set_watched(self, is_watched: bool) -> None:
-        pass
-
-
-class Rig:
-    """A channel that gets fragments and packets of the same pictures, as ffmpeg sends both."""
-
-    def __init__(self) -> None:
-        self.ring = PacketRing(1_000_000)
-        self.ring.begin("h264", Feeder())
-        self.channel = Channel("front", "main", "copy", gop_bytes=1_000_000, ring=self.ring)
-        self.camera = Camera(audio=False)
-        self.ingest = Ingest(self.channel)
-        self.ingest.open()
-        self.ingest.feed(self.camera.data, 0.0)
-        self.header = RtpHeader(payload_type=96, sequence=9, timestamp=1_000_000, ssrc=3)
-        self.now_s = 0.0
-
-    def publish(self, *pictures: list[bytes], cts: int = 0) -> None:
-        """Publish a fragment that begins with a key frame, and one with a picture more."""
-        self._fragment(pictures, is_key=True, cts=cts)
-        self._fragment(([NEXT],), is_key=False)
-
-    def _fragment(self, pictures: Sequence[list[bytes]], *, is_key: bool, cts: int = 0) -> None:
-        assert self.camera.init.video is not None
-        payload, samples = b"", []
-        for index, nals in enumerate(pictures):
-            data = b"".join(len(nal).to_bytes(4) + nal for nal in nals)
-            flags = SYNC_FLAGS if is_key and not index else NON_SYNC_FLAGS
-            samples.append(Sample(0, len(data), PICTURE, flags, cts))
-            payload += data
-        run = NewRun(self.camera.init.video, self.camera.video_dts, samples, payload)
-        self.camera.video_dts += PICTURE * len(samples)
-        self.now_s += 0.04 * len(samples)
-        self.ingest.feed(build_fragment(1, run), self.now_s)
-
-    def send(self, *payloads: bytes) -> None:
-        """Send the payloads of one picture."""
-        packets = []
-        for index, payload in enumerate(payloads, 1):
-            packets.append(
-                build_header(replace(self.header, is_marked=index == len(payloads))) + payload
-            )
-            self.header = replace(self.header, sequence=self.header.sequence + 1)
-        self.header = replace(self.header, timestamp=self.header.timestamp + FRAME)
-        self.ring.extend(packets, self.now_s)
-
-    def find(self) -> Anchor | None:
-        return find_video_anchor(self.channel)
 
 
 def aggregated(*nals: bytes) -> bytes:
@@ -112,11 +56,11 @@ KEYS: dict[str, tuple[list[bytes], list[bytes]]] = {
 @pytest.mark.parametrize("name", KEYS)
 async def test_the_key_frame_is_found_on_both_clocks(name: str) -> None:
     nals, payloads = KEYS[name]
-    rig = Rig()
+    rig = Pictures()
     rig.publish(nals)
     rig.send(*payloads)
     rig.send(NEXT)
-    found = rig.find()
+    found = find_video_anchor(rig.channel)
     assert found is not None
     assert found.timestamp == int.from_bytes(rig.ring.replay()[0][4:8])
     assert found.media_s == CLOCK_START_S
@@ -126,45 +70,45 @@ async def test_the_key_frame_is_found_on_both_clocks(name: str) -> None:
         rig.publish(nals)
         rig.send(*payloads)
         rig.send(NEXT)
-        again = rig.find()
+        again = find_video_anchor(rig.channel)
         assert again is not None
         assert again.media_s == pytest.approx(CLOCK_START_S + 2 * number * PICTURE / VIDEO_SCALE)
         assert again.timestamp == found.timestamp + 2 * number * FRAME & 0xFFFFFFFF
 
 
 async def test_a_picture_shown_later_than_decoded_is_where_it_is_shown() -> None:
-    rig = Rig()
+    rig = Pictures()
     rig.publish([SPS, PPS, SMALL], cts=2 * PICTURE)
     rig.send(SPS, PPS, SMALL)
     rig.send(NEXT)
-    found = rig.find()
+    found = find_video_anchor(rig.channel)
     assert found is not None
     assert found.media_s == pytest.approx(CLOCK_START_S + 2 * PICTURE / VIDEO_SCALE)
 
 
 async def test_other_pictures_beside_it_don_t_matter() -> None:
-    rig = Rig()
+    rig = Pictures()
     rig.publish([SPS, PPS, SLICE], [NEXT], [NEXT[:-9]])
     rig.send(aggregated(SPS, PPS), *fragmented(SLICE))
     rig.send(NEXT)
-    found = rig.find()
+    found = find_video_anchor(rig.channel)
     assert found is not None
     assert found.media_s == CLOCK_START_S
 
 
 async def test_packets_that_are_ahead_are_no_match() -> None:
-    rig = Rig()
+    rig = Pictures()
     rig.publish([SPS, PPS, SMALL])
     rig.send(SPS, PPS, SMALL[:-1] + b"\x00")
     rig.send(NEXT)
-    assert rig.find() is None
+    assert find_video_anchor(rig.channel) is None
 
 
 @pytest.mark.parametrize(
     "missing", ["packets", "rest of the picture", "fragments", "init", "ring"]
 )
 async def test_while_something_is_missing_nothing_is_found(missing: str) -> None:
-    rig = Rig()
+    rig = Pictures()
     if missing != "fragments":
         rig.publish([SPS, PPS, SMALL])
     if missing != "packets":
@@ -175,15 +119,15 @@ async def test_while_something_is_missing_nothing_is_found(missing: str) -> None
         rig.channel.init = None
     if missing == "ring":
         rig.channel.ring = None
-    assert rig.find() is None
+    assert find_video_anchor(rig.channel) is None
 
 
 async def test_a_picture_too_small_to_tell_from_others_is_none() -> None:
-    rig = Rig()
+    rig = Pictures()
     rig.publish([SPS, PPS, b"\x65\x88\x84\x01"])
     rig.send(SPS, PPS, b"\x65\x88\x84\x01")
     rig.send(NEXT)
-    assert rig.find() is None
+    assert find_video_anchor(rig.channel) is None
 
 
 def test_a_unit_is_whole_when_the_next_one_begins() -> None:
