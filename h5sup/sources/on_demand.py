@@ -30,7 +30,7 @@ class OnDemand:
         self._linger_s = linger_s
         self._on_idle = on_idle
         self._task: asyncio.Task[None] | None = None
-        self._ending: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
         self._linger: asyncio.TimerHandle | None = None
 
     @property
@@ -42,7 +42,7 @@ class OnDemand:
         """Run, if it does not run already."""
         self._stay()
         if not self.is_running:
-            self._task = asyncio.create_task(self._follow(self._ending), name=self._name)
+            self._task = asyncio.create_task(self._follow(set(self._ending)), name=self._name)
 
     def hold(self) -> None:
         """Run at least until the matching release()."""
@@ -59,29 +59,31 @@ class OnDemand:
     async def aclose(self) -> None:
         """Stop now."""
         self._stay()
-        tasks = [task for task in (self._task, self._ending) if task is not None]
-        self._task = self._ending = None
-        for task in tasks:
+        ending = set(self._ending)  # told already: to tell them twice would break their end off
+        self._ending.clear()
+        task, self._task = self._task, None
+        if task is not None:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            ending.add(task)
+        await asyncio.gather(*ending, return_exceptions=True)
 
-    async def _follow(self, before: asyncio.Task[None] | None) -> None:
-        if before is not None:
-            await asyncio.wait({before})
+    async def _follow(self, before: set[asyncio.Task[None]]) -> None:
+        if before:
+            await asyncio.wait(before)
         await self._run()
 
     def _stop_idle(self) -> None:
         self._linger = None
         ending, self._task = self._task, None
         if ending is not None:
-            self._ending = ending
+            self._ending.add(ending)
             ending.cancel()
             ending.add_done_callback(self._after_idle_stop)
 
     def _after_idle_stop(self, ended: asyncio.Task[None]) -> None:
-        if self._ending is ended:
-            self._ending = None
-            if not self.is_running:
+        if ended in self._ending:
+            self._ending.remove(ended)
+            if not self._ending and not self.is_running:
                 self._on_idle()
 
     def _stay(self) -> None:

@@ -204,6 +204,9 @@ async def test_asking_and_answering_twice_is_once(make_backend: MakeBackend) -> 
         await one.say(type="answer", sdp="of no use")
         await rig.connect(offer)
         assert rig.rtc.connections == 1
+        rig.rtc._hall.let_go(rig.rtc._hall.seats[0].viewer, "enough")
+        message = await one.socket.receive(timeout=5)  # no other offer has come, and no error
+        assert (message.type, message.extra) == (WSMsgType.CLOSE, "enough")
 
 
 async def test_a_flood_is_refused(make_backend: MakeBackend) -> None:

@@ -13,6 +13,7 @@ from h5sup.bus.packet_ring import (
     PACKET_OVERHEAD_BYTES,
     SHORTEST_STEP_S,
     VIDEO_CLOCK_HZ,
+    Anchor,
     Codec,
     PacketRing,
 )
@@ -490,3 +491,62 @@ def test_random_bytes_do_no_harm(packets: list[bytes], codec: Codec) -> None:
     ring.extend(packets, 0)
     ring.extend([b"\x80\x60" + packet for packet in packets], 0)
     assert ring.received == 2 * len(packets)
+
+
+@pytest.mark.parametrize("codec", ["opus", "pcma", "pcmu"])
+def test_sound_begins_anywhere_and_goes_on_after_a_loss(codec: Codec) -> None:
+    ring, ffmpeg, viewer = open_ring(codec=codec), FakeFfmpeg(), Viewer()
+    ring.subscribe(viewer)
+    sounds = [bytes([number, 1]) for number in range(256)]
+    sent = [packet for sound in sounds for packet in ffmpeg.unit([sound])]
+    ring.extend([*sent[:100], *sent[103:]], 0)
+    assert payloads(viewer.packets) == [*sounds[:100], *sounds[103:]]
+    assert_numbered_without_gap(viewer.packets)
+    assert (ring.lost, ring.dropped, ring.is_waiting) == (3, 0, False)
+    assert payloads(ring.replay()) == sounds[-1:]
+    assert timestamp_distance(timestamps(viewer.packets)[100], timestamps(viewer.packets)[99]) == (
+        4 * FRAME
+    )
+
+
+@pytest.mark.parametrize(
+    ("codec", "clock_hz"), [("opus", 48_000), ("pcma", 8_000), ("pcmu", 8_000), ("hevc", 90_000)]
+)
+def test_time_goes_by_each_codecs_own_clock(codec: Codec, clock_hz: int) -> None:
+    ring = PacketRing(10_000)
+    assert ring.clock_hz == VIDEO_CLOCK_HZ  # until it is known
+    ring.begin(codec, FakeFeeder())
+    assert ring.clock_hz == clock_hz
+    unit = [b"\x26\x01\xaf"] if codec == "hevc" else [b"\x01\x02"]
+    ring.extend(FakeFfmpeg().unit(unit), 100.0)
+    before = ring.last_timestamp
+    ring.begin(codec, FakeFeeder())
+    ring.extend(FakeFfmpeg(timestamp=5).unit(unit), 102.0)
+    assert timestamp_distance(ring.last_timestamp, before) == 2 * clock_hz
+
+
+def test_another_codec_of_sound_dismisses_the_listeners() -> None:
+    ring, viewer = open_ring(codec="pcma"), Viewer()
+    ring.subscribe(viewer)
+    ring.extend(FakeFfmpeg().unit([b"\x01"]), 0)
+    ring.begin("opus", FakeFeeder())
+    assert viewer.reasons == ["the codec has changed"]
+
+
+def test_an_anchor_holds_for_one_ffmpeg() -> None:
+    ring = open_ring(codec="opus")
+    ring.extend(FakeFfmpeg(sequence=40).unit([b"\x01\x02"]), 100.0)
+    assert ring.began == (40, ring.last_timestamp)
+    ring.anchor = Anchor(ring.last_timestamp, 12.0)
+    ring.begin("opus", FakeFeeder())
+    assert [ring.began, ring.anchor] == [None, None]
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1e6), st.floats(-100, 100))
+def test_an_anchor_tells_the_time_around_it(
+    timestamp: int, media_s: float, ahead_s: float
+) -> None:
+    anchor = Anchor(timestamp, media_s)
+    assert anchor.timestamp_at(media_s, 48_000) == timestamp
+    found = timestamp_distance(anchor.timestamp_at(media_s + ahead_s, 48_000), timestamp)
+    assert found == pytest.approx(ahead_s * 48_000, abs=1.5)

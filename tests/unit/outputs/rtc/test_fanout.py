@@ -8,6 +8,8 @@ import weakref
 from itertools import pairwise
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from h5sup.formats.rtp import timestamp_distance
 from h5sup.outputs.rtc.fanout import Fanout
@@ -272,3 +274,61 @@ async def test_nothing_of_a_viewer_remains(state: str) -> None:
     del viewer
     gc.collect()
     assert left() is None
+
+
+STEPS = ("picture", "key", "part", "join", "lose", "again", "leave", "pause", "end")
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.sampled_from(STEPS), min_size=5, max_size=60), st.sampled_from([20_000, 10**6]))
+def test_whatever_happens_numbers_have_no_holes_and_resends_are_true(
+    steps: list[str], limit_bytes: int
+) -> None:
+    asyncio.run(_play(steps, limit_bytes))
+
+
+async def _play(steps: list[str], limit_bytes: int) -> None:
+    rig = Rig(limit_bytes=limit_bytes)
+    viewers: list[Viewer] = []
+    begun: bool | None = None  # whether the picture whose end is still to come is a key frame
+    for number, step in enumerate(steps):
+        if step in ("picture", "key"):
+            rig.feed.part(key=step == "key" if begun is None else begun, size=400, is_last=True)
+            begun = None
+        elif step == "part":
+            begun = number % 3 == 0 if begun is None else begun
+            rig.feed.part(key=begun, packets=3, size=400)
+        elif step == "join":
+            viewers.append(rig.join())
+        elif step == "again" and viewers:
+            rig.fanout.play_again(viewers[number % len(viewers)].outgoing)
+        elif step == "lose" and viewers:
+            one = viewers[number % len(viewers)]
+            assert_true_resends(one, float(number))
+        elif step == "leave" and viewers:
+            rig.fanout.leave(viewers.pop(number % len(viewers)).outgoing)
+        elif step == "pause":
+            await until_live(*(one.outgoing for one in viewers))
+        elif step == "end":
+            rig.feed.ring.end("a pause")
+    await until_live(*(one.outgoing for one in viewers))
+    rig.feed.part(key=bool(begun), is_last=True)
+    rig.feed.gop(2)
+    for one in viewers:
+        assert_contiguous(one.packets)
+        assert_true_resends(one, 1000.0)
+        assert one.packets[0][13] & 0x85 == 0x85  # a key frame's first packet
+    assert rig.reasons == []
+    for one in viewers:
+        rig.fanout.leave(one.outgoing)
+    assert (rig.fanout.viewers, rig.feed.ring.viewers) == (0, 0)
+
+
+def assert_true_resends(one: Viewer, now_s: float) -> None:
+    """What comes again is what was sent under that number, or nothing."""
+    sent = list(one.packets)
+    for packet in sent[-40:]:
+        one.outgoing.resend([int.from_bytes(packet[2:4])], now_s)
+        for again in one.packets[len(sent) :]:
+            assert again[12:14] + again[4:8] + again[14:] == packet[2:8] + packet[12:]
+        del one.packets[len(sent) :]
