@@ -194,7 +194,8 @@ class Hall:
             for viewer, seat in list(self._seats.items()):
                 reason = viewer.tick(now_s)
                 if not reason and seat.channel.state.state in ("STOPPED", "FATAL"):
-                    reason = seat.channel.state.reason or "the source has stopped"
+                    known = seat.channel.state.reason or viewer.end_reason
+                    reason = known or "the source has stopped"
                 if reason:
                     self.let_go(viewer, reason)
             await asyncio.sleep(TICK_S)

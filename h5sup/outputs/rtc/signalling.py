@@ -39,18 +39,18 @@ class Signalling:
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one viewer until it leaves."""
-        socket = web.WebSocketResponse(
-            timeout=FAREWELL_S,
-            heartbeat=HEARTBEAT_S,
-            max_msg_size=MAX_MESSAGE_BYTES,
-            compress=False,
-        )
-        await socket.prepare(request)
+        socket = await _open(request)
         self._sockets.add(socket)
         try:
             await self._serve(socket, request)
         finally:
             self._sockets.discard(socket)
+        return socket
+
+    async def refuse(self, request: web.Request, reason: str) -> web.WebSocketResponse:
+        """Tell one viewer why there is nothing; pages don't see the answer to an upgrade."""
+        socket = await _open(request)
+        await _refuse(socket, reason)
         return socket
 
     async def close(self) -> None:
@@ -112,6 +112,17 @@ class Signalling:
             )
         transport = await self._hall.transport_for(seat, local_address(request))
         await socket.send_json({"type": "offer", "sdp": build_offer(seat.choices, transport)})
+
+
+async def _open(request: web.Request) -> web.WebSocketResponse:
+    socket = web.WebSocketResponse(
+        timeout=FAREWELL_S,
+        heartbeat=HEARTBEAT_S,
+        max_msg_size=MAX_MESSAGE_BYTES,
+        compress=False,
+    )
+    await socket.prepare(request)
+    return socket
 
 
 def local_address(request: web.Request) -> str:

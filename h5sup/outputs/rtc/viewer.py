@@ -89,6 +89,11 @@ class Viewer:
         return self.peer.keys is not None
 
     @property
+    def end_reason(self) -> str:
+        """Return why its source sends nothing, if that is known."""
+        return self._video.fanout.end_reason if self._video is not None else ""
+
+    @property
     def packets(self) -> int:
         """Return how many packets were sent."""
         return sum(track.outgoing.packets for track in self.tracks)
