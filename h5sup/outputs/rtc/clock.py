@@ -44,6 +44,10 @@ class MediaClock:
             self._offset_s = offset_s
             self._generation = channel.generation
 
+    def is_certain(self, rings: list[PacketRing]) -> bool:
+        """Return whether timestamps() knows rather than guesses."""
+        return self._offset_s is not None and all(ring.anchor is not None for ring in rings)
+
     def timestamps(self, rings: list[PacketRing], now_s: float) -> list[int]:
         """Return what time it is on each ring's clock, all at the same moment of the media.
 
