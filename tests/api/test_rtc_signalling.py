@@ -246,10 +246,15 @@ async def test_a_server_that_stops_says_so(make_backend: MakeBackend) -> None:
 
 
 async def test_switched_off(make_backend: MakeBackend) -> None:
-    async with rtc_rig(make_backend, port=0) as rig:
-        path = f"/api/v1/h5srtcapi?token=front&session={rig.backend.sign_in()}"
-        said = await rig.backend.call(path)
-        assert "rtc.port" in said["strCode"]
+    async with rtc_rig(make_backend, port=0) as rig, player(rig) as one:
+        error, _, reason = await one.farewell()
+        assert "rtc.port" in error
+        assert reason == error
+
+
+async def test_who_wants_no_sound_is_offered_none(make_backend: MakeBackend) -> None:
+    async with rtc_rig(make_backend) as rig, player(rig, audio="false") as one:
+        assert [section.kind for section in (await one.offer()).media] == ["video"]
 
 
 async def test_only_pages_of_ours_may_use_the_cookie(make_backend: MakeBackend) -> None:

@@ -27,15 +27,24 @@ PREFERENCES = {"webrtc": {"local_ips_allowed_urls": ["*"]}}
 
 
 @asynccontextmanager
-async def open_browser(profile: Path) -> AsyncIterator[BrowserContext]:
-    """Start Chromium with a fresh profile; it ends with the block."""
+async def open_browser(
+    profile: Path, *, obeys_policy: bool = True
+) -> AsyncIterator[BrowserContext]:
+    """Start Chromium with a fresh profile; it ends with the block.
+
+    With `obeys_policy=False` pages may run scripts of tests that their CSP would forbid.
+    """
     executable = shutil.which("chromium") or pytest.fail("chromium is not installed")
     preferences = profile / "Default" / "Preferences"
     preferences.parent.mkdir(parents=True)
     preferences.write_text(json.dumps(PREFERENCES))
     async with async_playwright() as playwright:
         context = await playwright.chromium.launch_persistent_context(
-            profile, executable_path=executable, args=FLAGS, headless=True
+            profile,
+            executable_path=executable,
+            args=FLAGS,
+            headless=True,
+            bypass_csp=not obeys_policy,
         )
         try:
             yield context

@@ -28,6 +28,7 @@ from tests.e2e.webrtc import (
     free_port,
     listen,
     serve_npm_client,
+    until_viewers,
 )
 from tests.fakes.clips import CLIPS, Clips, Recipe
 from tests.fakes.rtsp_camera import RtspCamera
@@ -102,13 +103,6 @@ async def nobody_stays(stage: Stage) -> AsyncIterator[None]:
         await page.close()
     async with Client(stage.server) as client:
         await until_viewers(client, 0)
-
-
-async def until_viewers(client: Client, count: int, timeout_s: float = 30.0) -> None:
-    """Wait until the server counts so many viewers over WebRTC."""
-    async with asyncio.timeout(timeout_s):
-        while (await client.call("h5srtcapi/Status"))["nConnectCount"] != count:
-            await asyncio.sleep(0.05)
 
 
 def assert_near_live(seen: list[dict[str, Any]], recipe: Recipe, within_s: float = 1.0) -> None:

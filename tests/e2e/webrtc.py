@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import socket
 from contextlib import suppress
@@ -9,6 +10,7 @@ from typing import Any
 
 from playwright.async_api import Page, Route
 
+from tests.e2e.client import Client
 from tests.e2e.server import ROOT
 
 NPM_CLIENT = ROOT / "www" / "node_modules" / "whip-whep" / "whep.js"
@@ -172,3 +174,10 @@ async def serve_npm_client(page: Page) -> None:
         await route.fulfill(path=NPM_CLIENT, content_type="text/javascript")
 
     await page.route("**/npm/whep.js", answer)
+
+
+async def until_viewers(client: Client, count: int, timeout_s: float = 30.0) -> None:
+    """Wait until the server counts so many viewers over WebRTC."""
+    async with asyncio.timeout(timeout_s):
+        while (await client.call("h5srtcapi/Status"))["nConnectCount"] != count:
+            await asyncio.sleep(0.05)

@@ -3,6 +3,9 @@
 The number stands in the top row in 14 square blocks of a 16th of the width: white, black (to
 recognise the row), then the frame's 12-bit index, most significant bit first, white for 1.
 A player's screen and a decoded picture therefore both tell which frame they show.
+
+A clip with `flash` is dark but for a white flash in the middle of each second, and silent but for
+a beep that begins with it: a player's picture and sound tell how far they are apart.
 """
 
 from __future__ import annotations
@@ -17,6 +20,9 @@ INDEX_BITS = 12
 BLOCKS_PER_ROW = 16
 SAMPLE_RATE = {"aac": 48000, "pcm_alaw": 8000}
 WHITE = 128
+FLASH_AT_S = 0.48  # of each second; not at the seam of a clip that is looped
+FLASH_S = 0.12
+AAC_FRAME_SAMPLES = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +38,7 @@ class Recipe:
     width: int = 384
     height: int = 216
     bitrate_kbps: int = 0  # 0: constant quality; else constant rate on a noisy picture
+    flash: bool = False
     suffix: str = ".mp4"
 
     @property
@@ -45,7 +52,7 @@ class Recipe:
         return [
             ffmpeg, "-hide_banner", "-nostdin", "-loglevel", "error", "-y",
             "-f", "lavfi", "-i", f"testsrc2={size}", *self._audio_input(),
-            "-vf", f"{self._noise()}{self._index_row()},format={self._pixels()}",
+            "-vf", f"{self._noise()}{self._flash()}{self._index_row()},format={self._pixels()}",
             *self._video(), *self._audio(), "-t", str(self.duration_s), str(path),
         ]  # fmt: skip
 
@@ -54,6 +61,13 @@ class Recipe:
 
     def _noise(self) -> str:
         return "noise=alls=12:allf=t," if self.bitrate_kbps else ""
+
+    def _flash(self) -> str:
+        """Cover the picture with black, in the flash with white."""
+        if not self.flash:
+            return ""
+        within = f"between(mod(t\\,1)\\,{FLASH_AT_S - 0.01:g}\\,{FLASH_AT_S + FLASH_S - 0.01:g})"
+        return f"drawbox=c=black:t=fill,drawbox=c=white:t=fill:enable='{within}',"
 
     def _index_row(self) -> str:
         """Draw a black row and on it the white blocks of each frame."""
@@ -88,11 +102,24 @@ class Recipe:
     def _audio_input(self) -> list[str]:
         if not self.audio:
             return []
-        tone = f"sine=frequency=440:sample_rate={SAMPLE_RATE[self.audio]}"
-        return ["-f", "lavfi", "-i", f"{tone}:duration={self.duration_s}"]
+        rate_hz = SAMPLE_RATE[self.audio]
+        tone = f"sine=frequency=440:sample_rate={rate_hz}:duration={self.duration_s}"
+        return ["-f", "lavfi", "-i", self._beeps(rate_hz) if self.flash else tone]
+
+    def _beeps(self, rate_hz: int) -> str:
+        # The camera takes an AAC clip frame by frame, and the encoder's first frame is nothing.
+        begins_s = FLASH_AT_S - (AAC_FRAME_SAMPLES / rate_hz if self.audio == "aac" else 0.0)
+        within = f"between(mod(t\\,1)\\,{begins_s:.6f}\\,{begins_s + FLASH_S:.6f})"
+        return f"aevalsrc=0.5*sin(2*PI*1000*t)*{within}:s={rate_hz}:d={self.duration_s}"
 
     def _audio(self) -> list[str]:
-        return ["-c:a", self.audio, "-ac", "1"] if self.audio else ["-an"]
+        if not self.audio:
+            return ["-an"]
+        encoder = ["-c:a", self.audio, "-ac", "1"]
+        if self.flash and self.audio == "aac":  # sound as long as the pictures, frame by frame
+            frames = self.duration_s * SAMPLE_RATE["aac"] // AAC_FRAME_SAMPLES
+            encoder += ["-frames:a", str(frames), "-use_editlist", "0"]
+        return encoder
 
 
 CLIPS = {
@@ -117,6 +144,9 @@ CLIPS = {
     "hevc_aac": Recipe(video="hevc", audio="aac"),
     "hevc_pcma": Recipe(video="hevc", audio="pcm_alaw", suffix=".mov"),
     "mjpeg": Recipe(video="mjpeg", suffix=".mov"),
+    "flash_aac": Recipe(audio="aac", flash=True),
+    "flash_pcma": Recipe(audio="pcm_alaw", flash=True, suffix=".mov"),
+    "flash_hevc": Recipe(video="hevc", audio="aac", flash=True),
 }
 
 
@@ -146,10 +176,13 @@ class Clips:
         return path
 
 
-def read_frame_index(luma: bytes, width: int) -> int:
-    """Return the number a picture shows; `luma` is its 8-bit grey plane, at least the row."""
-    side = width // BLOCKS_PER_ROW
-    middle = (side // 2) * width + side // 2
+def read_frame_index(luma: bytes, line_bytes: int, width: int = 0) -> int:
+    """Return the number a picture shows; `luma` is its 8-bit grey plane, at least the row.
+
+    A picture is as wide as a line is long unless `width` says otherwise.
+    """
+    side = (width or line_bytes) // BLOCKS_PER_ROW
+    middle = (side // 2) * line_bytes + side // 2
     blocks = [luma[middle + side * block] >= WHITE for block in range(INDEX_BITS + 2)]
     if blocks[:2] != [True, False]:
         raise ValueError("the picture carries no frame number")

@@ -26,6 +26,7 @@
  * @property {string} [hlsver] HLS only: "v1" is MPEG-TS, "v2" is fMP4
  * @property {string} [profile] "main", "sub" or the name of a profile
  * @property {"auto" | boolean | string} [hevc] ask for H.265; "auto" asks the browser
+ * @property {boolean} [audio] of WebRTC: `false` asks for the picture alone, which comes sooner
  * @property {number} [targetLatency] seconds to stay behind the newest picture, 0.05 to 5
  * @property {unknown} [pbconf] playback; not used by the live players
  * @property {(event: string, userdata: unknown) => void} [callback] the server's text events
@@ -1590,6 +1591,7 @@ class H5sPlayerRTC {
     return h5sSocketUrl(this.#place.ws, "h5srtcapi", {
       token: this.#place.token,
       profile: this.#conf.profile ?? "",
+      audio: this.#conf.audio === false ? "false" : "",
       session: this.#place.session,
     });
   }

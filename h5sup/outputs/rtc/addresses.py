@@ -12,7 +12,8 @@ from h5sup.formats.sdp.candidate import Candidate, host_priority
 
 MOST_ADDRESSES = 32  # a machine full of containers has hundreds
 TCP_PREFERENCE = 8191  # RFC 6544 §4.2: TCP only where UDP doesn't get through
-PUBLIC_PREFERENCE = 65_535
+REACHED_PREFERENCE = 65_535
+PUBLIC_PREFERENCE = 65_500
 HOST_PREFERENCE = 65_000
 
 Address = IPv4Address | IPv6Address
@@ -44,9 +45,10 @@ def build_candidates(
     at = _as_address(reached)
     is_local = at is not None and at.is_loopback
     hosts = [one for one in bound if is_local or not one.is_loopback]
-    hosts.sort(key=lambda one: one != at)
-    preferences = [(text, PUBLIC_PREFERENCE - index) for index, text in enumerate(public)]
-    preferences += [(str(one), HOST_PREFERENCE - index) for index, one in enumerate(hosts)]
+    preferences = [(str(one), REACHED_PREFERENCE) for one in hosts if one == at]
+    preferences += [(text, PUBLIC_PREFERENCE - index) for index, text in enumerate(public)]
+    others = [one for one in hosts if one != at]
+    preferences += [(str(one), HOST_PREFERENCE - index) for index, one in enumerate(others)]
     candidates = []
     for index, (address, preference) in enumerate(dict(preferences).items(), start=1):
         candidates.append(

@@ -22,7 +22,7 @@ class MediaClock:
         self._generation = -1
         self._offset_s: float | None = None  # the loop's time less the media's
 
-    def refresh(self, now_s: float) -> None:
+    def refresh(self) -> None:
         """Look where the tracks stand, at a key frame if there is one to be seen."""
         channel = self._channel
         init, gop = channel.init, channel.gop
@@ -43,6 +43,10 @@ class MediaClock:
         if is_new or abs(offset_s - (known or 0.0)) > SLACK_S:
             self._offset_s = offset_s
             self._generation = channel.generation
+
+    def is_certain(self, rings: list[PacketRing]) -> bool:
+        """Return whether timestamps() knows rather than guesses."""
+        return self._offset_s is not None and all(ring.anchor is not None for ring in rings)
 
     def timestamps(self, rings: list[PacketRing], now_s: float) -> list[int]:
         """Return what time it is on each ring's clock, all at the same moment of the media.

@@ -23,6 +23,8 @@ class Fanout:
     def __init__(self, ring: PacketRing, on_end: Callable[[Fanout, str], None]) -> None:
         self.ring = ring
         self.codec = ring.codec
+        self.end_reason = ""
+        """Why nothing comes, when the ring has been told so."""
         self._on_end = on_end
         self._live: dict[Numbers, list[Outgoing]] = {}
         self._catching_up: set[Outgoing] = set()
@@ -66,6 +68,7 @@ class Fanout:
     def on_packets(self, packets: Sequence[bytes]) -> None:
         """Send new packets to all who are live."""
         self._replay = None
+        self.end_reason = ""
         if self.codec != self.ring.codec:
             if self.codec is not None:
                 self._on_end(self, "the source sends another codec now")
@@ -81,8 +84,8 @@ class Fanout:
 
     def on_close(self, reason: str) -> None:
         """Stay: the ring's numbers go on when its source comes back."""
-        del reason
         self._replay = None
+        self.end_reason = reason
         self.ring.subscribe(self)
 
     def _send(self, packets: Sequence[bytes]) -> None:

@@ -14,6 +14,8 @@ from h5sup.outputs.rtc.leases import Leases
 from h5sup.outputs.rtc.signalling import Signalling
 from h5sup.outputs.rtc.whep import Whep
 
+OFF = "WebRTC is switched off (rtc.port in config.json)"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewerFigures:
@@ -84,12 +86,14 @@ class RtcOutput:
 
     async def signal(self, request: web.Request) -> web.StreamResponse:
         """Serve `/api/v1/h5srtcapi`."""
-        self._check()
+        if not self._is_on:
+            return await self._signalling.refuse(request, OFF)
         return await self._signalling.handle(request)
 
     async def whep(self, request: web.Request) -> web.StreamResponse:
         """Answer what lies under `/whep/`."""
-        self._check()
+        if not self._is_on:
+            raise UnavailableError(OFF)
         return await self._whep.handle(request)
 
     async def close(self) -> None:
@@ -97,7 +101,3 @@ class RtcOutput:
         await self._hall.close()
         await self._signalling.close()
         await self._endpoint.close()
-
-    def _check(self) -> None:
-        if not self._is_on:
-            raise UnavailableError("WebRTC is switched off (rtc.port in config.json)")

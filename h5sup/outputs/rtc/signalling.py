@@ -39,18 +39,18 @@ class Signalling:
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one viewer until it leaves."""
-        socket = web.WebSocketResponse(
-            timeout=FAREWELL_S,
-            heartbeat=HEARTBEAT_S,
-            max_msg_size=MAX_MESSAGE_BYTES,
-            compress=False,
-        )
-        await socket.prepare(request)
+        socket = await _open(request)
         self._sockets.add(socket)
         try:
             await self._serve(socket, request)
         finally:
             self._sockets.discard(socket)
+        return socket
+
+    async def refuse(self, request: web.Request, reason: str) -> web.WebSocketResponse:
+        """Tell one viewer why there is nothing; pages don't see the answer to an upgrade."""
+        socket = await _open(request)
+        await _refuse(socket, reason)
         return socket
 
     async def close(self) -> None:
@@ -59,10 +59,9 @@ class Signalling:
         await asyncio.gather(*goodbyes)
 
     async def _serve(self, socket: web.WebSocketResponse, request: web.Request) -> None:
-        query = request.query
         try:
             seat = await self._hall.take_seat(
-                query.get("token", ""), query.get("profile") or "main"
+                request.query.get("token", ""), profile_of(request), sound=wants_sound(request)
             )
         except H5supError as error:
             await _refuse(socket, str(error))
@@ -112,6 +111,27 @@ class Signalling:
             )
         transport = await self._hall.transport_for(seat, local_address(request))
         await socket.send_json({"type": "offer", "sdp": build_offer(seat.choices, transport)})
+
+
+async def _open(request: web.Request) -> web.WebSocketResponse:
+    socket = web.WebSocketResponse(
+        timeout=FAREWELL_S,
+        heartbeat=HEARTBEAT_S,
+        max_msg_size=MAX_MESSAGE_BYTES,
+        compress=False,
+    )
+    await socket.prepare(request)
+    return socket
+
+
+def profile_of(request: web.Request) -> str:
+    """Return which input or profile a viewer asks for."""
+    return request.query.get("profile") or "main"
+
+
+def wants_sound(request: web.Request) -> bool:
+    """Return whether a viewer wants sound; `audio=false` is ours, for tiles that are silent."""
+    return request.query.get("audio", "").lower() != "false"
 
 
 def local_address(request: web.Request) -> str:

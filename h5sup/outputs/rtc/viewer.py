@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 REPLAY_EVERY_S = 0.5  # a browser that can't decode asks again and again
 REPORT_EVERY_S = 2.0
+# Chromium draws a line through the last 20 reports: a first one that was guessed would put sound
+# and picture apart for 40 s. Without any it plays both as they come.
+GUESS_AFTER_S = 12.0
 OUTAGE_S = 30.0  # of the source; after this a viewer is told why, instead of a still picture
 
 logger = logging.getLogger(__name__)
@@ -88,6 +91,11 @@ class Viewer:
     def is_connected(self) -> bool:
         """Return whether media can reach it."""
         return self.peer.keys is not None
+
+    @property
+    def end_reason(self) -> str:
+        """Return why its source sends nothing, if that is known."""
+        return self._video.fanout.end_reason if self._video is not None else ""
 
     @property
     def packets(self) -> int:
@@ -193,10 +201,13 @@ class Viewer:
     def _report(self, now_s: float) -> None:
         """Tell the browser what time it is on each track."""
         assert self._clock is not None
-        self._reported_at = now_s
-        self._clock.refresh(now_s)
+        self._clock.refresh()
         tracks = [track for track in self.tracks if track.fanout.ring.codec is not None]
-        stamps = self._clock.timestamps([track.fanout.ring for track in tracks], now_s)
+        rings = [track.fanout.ring for track in tracks]
+        if not self._clock.is_certain(rings) and now_s - self._began_at < GUESS_AFTER_S:
+            return
+        self._reported_at = now_s
+        stamps = self._clock.timestamps(rings, now_s)
         ntp = ntp_from_unix(time.time())
         for track, stamp in zip(tracks, stamps, strict=True):
             one = track.outgoing

@@ -25,7 +25,7 @@ from h5sup.formats.sdp import model
 from h5sup.formats.sdp.parse import parse_fragment
 from h5sup.outputs.rtc.hall import Hall, Seat
 from h5sup.outputs.rtc.negotiation import CodecError, answer_offer
-from h5sup.outputs.rtc.signalling import local_address
+from h5sup.outputs.rtc.signalling import local_address, profile_of, wants_sound
 
 PREFIX = "/whep/"
 MAX_OFFER_BYTES = 65_536
@@ -79,7 +79,7 @@ class Whep:
         if request.content_type != model.MIME:
             raise _status(web.HTTPUnsupportedMediaType, f"send the offer as {model.MIME}")
         offer = await _read(request)
-        seat = await self._hall.take_seat(token, request.query.get("profile") or "main")
+        seat = await self._hall.take_seat(token, profile_of(request), sound=wants_sound(request))
         try:
             transport = await self._hall.transport_for(seat, local_address(request))
             answer, agreement = answer_offer(offer, seat.choices, transport)

@@ -42,7 +42,7 @@ class Rig:
 
 async def test_the_time_is_that_of_the_fragments() -> None:
     rig = Rig()
-    rig.clock.refresh(rig.pictures.now_s)
+    rig.clock.refresh()
     assert rig.ring.anchor is not None
     assert rig.ring.anchor.media_s == pytest.approx(STARTS_S)
     before = rig.now()
@@ -53,23 +53,23 @@ async def test_the_time_is_that_of_the_fragments() -> None:
 
 async def test_a_little_unrest_moves_nothing_and_much_does() -> None:
     rig = Rig()
-    rig.clock.refresh(0)
+    rig.clock.refresh()
     before = rig.now()
     rig.picture(late_s=SLACK_S / 2)
-    rig.clock.refresh(0)
+    rig.clock.refresh()
     assert rig.now() == pytest.approx(before + SLACK_S / 2 * 90_000, abs=2)
     rig.picture(late_s=2 * SLACK_S)
-    rig.clock.refresh(0)
+    rig.clock.refresh()
     assert rig.now() == pytest.approx(before, abs=2)
 
 
 async def test_a_new_generation_has_a_clock_of_its_own() -> None:
     rig = Rig()
-    rig.clock.refresh(0)
+    rig.clock.refresh()
     before = rig.now()
     rig.picture(late_s=SLACK_S / 2)
     rig.channel.generation += 1
-    rig.clock.refresh(0)
+    rig.clock.refresh()
     assert rig.now() == pytest.approx(before, abs=2)
 
 
@@ -79,11 +79,11 @@ async def test_sound_of_the_same_ffmpeg_gets_its_place_once() -> None:
     sound.begin("pcma", Feeder())
     header = RtpHeader(payload_type=8, sequence=1, timestamp=500, ssrc=6)
     sound.extend([build_header(header) + bytes(160)], 0)
-    rig.clock.refresh(0)
+    rig.clock.refresh()
     assert [sound.anchor] == [None]
     rig.ring.note_report(SenderReport(ssrc=3, ntp=SECOND_NTP, timestamp=1_000_000))
     sound.note_report(SenderReport(ssrc=6, ntp=2 * SECOND_NTP, timestamp=500))
-    rig.clock.refresh(0)
+    rig.clock.refresh()
     anchor = sound.anchor
     assert anchor is not None
     assert anchor.timestamp == sound.last_timestamp
@@ -91,7 +91,7 @@ async def test_sound_of_the_same_ffmpeg_gets_its_place_once() -> None:
     stamps = rig.clock.timestamps([rig.ring, sound], 0.0)
     assert len(stamps) == 2
     kept = sound.anchor = Anchor(7, 7.0)
-    rig.clock.refresh(0)
+    rig.clock.refresh()
     assert sound.anchor is kept
 
 
@@ -106,7 +106,7 @@ async def test_while_something_is_missing_time_goes_by_arrival(missing: str) -> 
         rig.channel.cache.clear()
     else:
         rig.ring.end("the packets have gone")
-    rig.clock.refresh(0)
+    rig.clock.refresh()
     assert rig.ring.anchor is None
     rig.ring.last_arrival_s = 50.0
     (stamp,) = rig.clock.timestamps([rig.ring], 50.25)

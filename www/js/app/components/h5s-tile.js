@@ -150,7 +150,8 @@ export class H5sTile extends HTMLElement {
   /** @param {import("../api.js").SourceItem} source */
   #start(source) {
     const { strToken: token, bSub } = source;
-    this.#viewing = new Viewing(this.#video, token, { onState: () => this.refresh() });
+    const onState = () => this.refresh();
+    this.#viewing = new Viewing(this.#video, token, { hasSound: false, onState });
     this.#viewing.start(fallbackFor(token), this.#isCrowded && bSub ? "sub" : "");
     this.refresh();
   }

@@ -57,6 +57,7 @@ export class Viewing {
   #video;
   #token;
   #hlsver;
+  #hasSound;
   #onState;
   /** @type {Fallback | null} */
   #fallback = null;
@@ -67,12 +68,13 @@ export class Viewing {
   /**
    * @param {HTMLVideoElement} video
    * @param {string} token
-   * @param {{ hlsver?: string, onState: () => void }} options
+   * @param {{ hlsver?: string, hasSound?: boolean, onState: () => void }} options
    */
-  constructor(video, token, { hlsver = "v2", onState }) {
+  constructor(video, token, { hlsver = "v2", hasSound = true, onState }) {
     this.#video = video;
     this.#token = token;
     this.#hlsver = hlsver;
+    this.#hasSound = hasSound;
     this.#onState = onState;
   }
 
@@ -135,6 +137,7 @@ export class Viewing {
       session: session(),
       hlsver: this.#hlsver,
       profile: this.#profile,
+      audio: this.#hasSound,
       onState: this.#onState,
     });
     this.#player = player;
