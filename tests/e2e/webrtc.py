@@ -181,3 +181,35 @@ async def until_viewers(client: Client, count: int, timeout_s: float = 30.0) -> 
     async with asyncio.timeout(timeout_s):
         while (await client.call("h5srtcapi/Status"))["nConnectCount"] != count:
             await asyncio.sleep(0.05)
+
+
+def through_port(port: int) -> str:
+    """Return a script that makes a page reach the server through another port of this machine."""
+    return f"""
+{{
+  const set = RTCPeerConnection.prototype.setRemoteDescription;
+  RTCPeerConnection.prototype.setRemoteDescription = function ({{ type, sdp }}) {{
+    const lines = sdp.split('\\r\\n').filter((line) => !/^a=candidate:.* tcp /i.test(line));
+    const moved = lines.map((line) => line.startsWith('a=candidate:')
+      ? line.replace(/ (udp) (\\d+) \\S+ \\d+ /i, ' $1 $2 127.0.0.1 {port} ') : line);
+    return set.call(this, {{ type, sdp: moved.join('\\r\\n') }});
+  }};
+}}
+"""
+
+
+# How long each picture stood, in ms, for so many seconds.
+STANDS = """(seconds) => new Promise((resolve) => {
+  const video = document.querySelector('video');
+  const stands = [];
+  let before = NaN;
+  const end = performance.now() + seconds * 1000;
+  const next = (now) => {
+    if (!Number.isNaN(before)) stands.push(now - before);
+    before = now;
+    if (now < end) video.requestVideoFrameCallback(next);
+    else resolve(stands);
+  };
+  setTimeout(() => resolve([...stands, performance.now() - before]), seconds * 1000 + 2000);
+  video.requestVideoFrameCallback(next);
+})"""
