@@ -20,7 +20,7 @@ from playwright.async_api import Page
 from h5sup.outputs.rtc.addresses import host_addresses
 from tests.bench.measure import cpu_s, in_chromium, row
 from tests.e2e.browser import open_browser
-from tests.e2e.screen import behind_s, watch
+from tests.e2e.screen import behind_s, watch, watch_each
 from tests.e2e.server import RUN, Server, free_port, until
 from tests.e2e.webrtc import STANDS, through_port
 from tests.fakes.clips import CLIPS, Clips, Recipe
@@ -178,8 +178,9 @@ async def glass(clips: Clips) -> None:
         async def work(
             page: Page, _: Server, late: list[float] = late, recipe: Recipe = recipe
         ) -> None:
-            seen = await watch(page, 30, 0.1)
-            late += [behind_s(one, recipe.fps, recipe.frames) for one in seen[30:]]
+            await watch(page, 3)
+            seen = await watch_each(page, 30)
+            late += [behind_s(one, recipe.fps, recipe.frames) for one in seen]
 
         port = {"port": free_port()}
         await in_chromium(clips, mount, work, "/rtc.html?token=front", rtc=port)

@@ -27,9 +27,32 @@ READ = """() => {
 }"""
 
 
+# Each picture once, at the moment it is shown: a look at any time finds it half a picture later.
+SHOWN = f"""(seconds) => new Promise((resolve) => {{
+  const read = {READ};
+  const video = document.querySelector('video');
+  const seen = [];
+  const end = performance.now() + seconds * 1000;
+  const next = (_, picture) => {{
+    const shown = read();
+    const at = Date.now() / 1000 + (picture.expectedDisplayTime - performance.now()) / 1000;
+    if (shown) seen.push({{ ...shown, now: at }});
+    if (performance.now() < end) video.requestVideoFrameCallback(next);
+    else resolve(seen);
+  }};
+  video.requestVideoFrameCallback(next);
+}})"""
+
+
 async def look(page: Page) -> dict[str, Any] | None:
     """Return what the page's video shows now."""
     seen: dict[str, Any] | None = await page.evaluate(READ)
+    return seen
+
+
+async def watch_each(page: Page, seconds: float) -> list[dict[str, Any]]:
+    """Return every picture that is shown, with the time at which it is."""
+    seen: list[dict[str, Any]] = await page.evaluate(SHOWN, seconds)
     return seen
 
 
