@@ -10,7 +10,9 @@ from h5sup.config.model import (
     AuthConfig,
     Config,
     HttpConfig,
+    IceServerConfig,
     Role,
+    RtcConfig,
     SourceConfig,
     SubInput,
     UserConfig,
@@ -66,6 +68,26 @@ def test_origin_as_browsers_send_it_passes(origin: str) -> None:
 def test_origin_that_never_matches_is_refused(origin: str) -> None:
     config = Config(http=HttpConfig(cors_origins=("https://ok.example", origin)))
     assert refuse(config).path == "http.cors_origins[1]"
+
+
+def test_public_addresses_are_addresses() -> None:
+    check_config(Config(rtc=RtcConfig(public_ips=("203.0.113.7", "2001:db8::7"))))
+    for text in ("router.example", "203.0.113.7:50000", ""):
+        config = Config(rtc=RtcConfig(public_ips=("203.0.113.7", text)))
+        assert refuse(config).path == "rtc.public_ips[1]"
+
+
+@pytest.mark.parametrize("url", ["stun:stun.example", "turns:turn.example:5349?transport=tcp"])
+def test_ice_server_as_browsers_take_it_passes(url: str) -> None:
+    check_config(Config(rtc=RtcConfig(ice_servers=(IceServerConfig(urls=(url,)),))))
+
+
+@pytest.mark.parametrize("url", ["stun.example", "stun://stun.example", "turn:a b", "http:x"])
+def test_ice_server_that_browsers_refuse_is_refused(url: str) -> None:
+    server = IceServerConfig(urls=("stun:ok.example", url))
+    assert (
+        refuse(Config(rtc=RtcConfig(ice_servers=(server,)))).path == "rtc.ice_servers[0].urls[1]"
+    )
 
 
 def test_address_of_the_second_input_is_checked() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from h5sup.base.errors import ConfigError
 from h5sup.config.loading import load_config, parse_source, schema
-from h5sup.config.model import Config, SourceConfig, UserConfig
+from h5sup.config.model import Config, IceServerConfig, SourceConfig, UserConfig
 
 SOURCE: dict[str, Any] = {"token": "front", "type": "rtsp", "url": "rtsp://192.0.2.5/live"}
 
@@ -166,7 +166,8 @@ def test_source_of_the_api_is_checked_alike() -> None:
 def test_passwords_do_not_show_in_a_repr() -> None:
     source = SourceConfig(**SOURCE, password="secret1")
     user = UserConfig(name="ann", password="secret2")
-    assert "secret" not in f"{source!r} {user!r} {Config(sources=(source,))!r}"
+    turn = IceServerConfig(urls=("turn:turn.example",), credential="secret3")
+    assert "secret" not in f"{source!r} {user!r} {turn!r} {Config(sources=(source,))!r}"
 
 
 def test_schema_knows_every_section_and_allows_no_other() -> None:
