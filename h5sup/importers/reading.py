@@ -22,6 +22,7 @@ MAX_VALUES = 100_000  # with aliases followed: a "billion laughs" file is far be
 MAX_DEPTH = 64
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))
+QUOTED_NAME = re.compile(r""" (['"])(?!<)..+?\1""")
 STRING_OR_TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', re.DOTALL)
 
 
@@ -63,10 +64,11 @@ def parse_yaml(text: str) -> Tree:
         node = yaml.compose(text, Loader=yaml.BaseLoader)
         return None if node is None else _Builder().build(node)
     except yaml.MarkedYAMLError as error:
-        # Not the whole message: it quotes the file, and there are passwords in it.
+        # Not the whole message: it quotes the file, and `*hunter2` may be meant as a password.
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1} " if mark else ""
-        raise ConfigError("", f"{where}is no YAML: {error.problem}") from None
+        problem = QUOTED_NAME.sub("", error.problem or "")
+        raise ConfigError("", f"{where}is no YAML: {problem}") from None
     except yaml.YAMLError:
         raise ConfigError("", "the file holds characters that YAML does not allow") from None
     except (ValueError, OverflowError):  # of escapes such as "\UFFFFFFFF"
