@@ -43,8 +43,7 @@ def import_mediamtx(root: Place, draft: Draft) -> None:
     """Carry over paths that are pulled, users, and the settings of HLS and WebRTC."""
     _import_hls(root, draft)
     _import_webrtc(root, draft)
-    for place in root.get("authInternalUsers").items():
-        _import_user(place, draft)
+    _import_users(root, draft)
     for key in ("runOnConnect", "runOnDisconnect"):
         draft.leave_if_set(root.get(key), "h5sup runs no commands")
     for key in ("rtsp", "rtmp", "srt"):
@@ -119,6 +118,16 @@ def _leave_hooks_and_recording(path: Place, draft: Draft) -> None:
             draft.leave_if_set(path.get(key), "recordings are not there yet")
         elif DETAIL.fullmatch(key):
             path.get(key).settle()
+
+
+def _import_users(root: Place, draft: Draft) -> None:
+    method, users = root.get("authMethod"), root.get("authInternalUsers")
+    if method.text not in ("", "internal"):
+        draft.leave(method, "another server says who may come in, which is not there: add users")
+        users.settle()
+        return
+    for place in users.items():
+        _import_user(place, draft)
 
 
 def _import_user(place: Place, draft: Draft) -> None:

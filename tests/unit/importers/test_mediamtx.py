@@ -79,7 +79,7 @@ def test_transport_by_its_older_name() -> None:
         ("authInternalUsers[6]", "neither watch nor administer"),
         ("webrtcAdditionalHosts[1]", "no names"),
         ("webrtcICEServers2[2]", "shared secret"),
-        ("the file", "logLevel, readTimeout, authMethod"),
+        ("the file", "logLevel, readTimeout, hls"),
     ],
 )
 def test_what_is_left_out_is_said_with_its_place(whole: Outcome, where: str, words: str) -> None:
@@ -100,6 +100,14 @@ def test_nobody_gets_in_who_did_not_need_a_password(whole: Outcome) -> None:
 def test_anybody_who_may_only_call_the_api_is_left() -> None:
     text = "authInternalUsers: [{user: any, permissions: [{action: api}]}]"
     assert "no password" in outcome_of("mediamtx", text).line("authInternalUsers[0]")
+
+
+@pytest.mark.parametrize("method", ["http", "jwt"])
+def test_users_that_did_not_count_do_not_come_over(method: str) -> None:
+    user = "{user: bob, pass: hunter2, permissions: [{action: api}]}"
+    outcome = outcome_of("mediamtx", f"authMethod: {method}\nauthInternalUsers: [{user}]")
+    assert "auth" not in outcome.raw
+    assert "another server" in outcome.line("authMethod")
 
 
 def test_hls_and_webrtc_keep_their_settings(whole: Outcome) -> None:
