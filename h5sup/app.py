@@ -306,10 +306,16 @@ def main(argv: Sequence[str], home: Path) -> int:
     parser.add_argument(
         "--log", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"), help="log level"
     )
+    add_import_options(parser)
     options = parser.parse_args(argv)
+    if options.old_file is None and (options.kind or options.out or options.force):
+        parser.error("--as, --out and --force go with --import")
     set_up_logging(options.log)
     config_path = options.config.absolute()
     try:
+        if options.old_file is not None:
+            import_other(options, home)
+            return 0
         config = load_config(config_path)
         profiles = load_profiles(find_places(config.paths, config_path.parent).profiles)
         check_profiles(config, profiles)
@@ -322,6 +328,33 @@ def main(argv: Sequence[str], home: Path) -> int:
         sys.stderr.write(f"h5sup: {error}\n")
         return 1
     return 0
+
+
+def add_import_options(parser: argparse.ArgumentParser) -> None:
+    """Add what makes a config.json of another product's file."""
+    group = parser.add_argument_group("another product's configuration to config.json")
+    group.add_argument(
+        "--import", type=Path, dest="old_file", metavar="FILE", help="the file to take over"
+    )
+    group.add_argument(
+        "--as",
+        dest="kind",
+        metavar="KIND",
+        help="h5ss, go2rtc, mediamtx or frigate, if not recognised",
+    )
+    group.add_argument(
+        "--out", type=Path, metavar="FILE", help="the file to write (config.imported.json)"
+    )
+    group.add_argument("--force", action="store_true", help="overwrite the file to write")
+
+
+def import_other(options: argparse.Namespace, home: Path) -> None:
+    """Write a config.json from another product's file, and the report to standard output."""
+    from h5sup.importers.command import import_file  # a server has no use for it, nor for YAML
+
+    target = (options.out or home / "config.imported.json").absolute()
+    report = import_file(options.old_file, target, kind=options.kind, force=options.force)
+    sys.stdout.write(report)
 
 
 def raise_descriptor_limit() -> None:

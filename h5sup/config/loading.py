@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,9 +23,14 @@ VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 WHERE = re.compile(r"^(?P<problem>.*?)(?: - at `\$(?P<path>.*?)`)?$", re.DOTALL)
 
 
-def load_config(path: Path) -> Config:
+def load_config(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
     """Read and check config.json; raises ConfigError with one sentence."""
-    config = _convert(_expand(_read_json(path), ""), Config)
+    return parse_config(_read_json(path), environment)
+
+
+def parse_config(raw: Any, environment: Mapping[str, str] = os.environ) -> Config:
+    """Check a whole configuration, as JSON gave it; `environment` has the values of `${NAME}`."""
+    config = _convert(_expand(raw, "", environment), Config)
     check_config(config)
     return config
 
@@ -98,20 +104,23 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _expand(value: Any, path: str) -> Any:
+def _expand(value: Any, path: str, environment: Mapping[str, str]) -> Any:
     """Replace `${NAME}` in strings by the environment's value."""
     if isinstance(value, str):
-        return VARIABLE.sub(lambda match: _variable(match[1], path), value)
+        return VARIABLE.sub(lambda match: _variable(match[1], path, environment), value)
     if isinstance(value, list):
-        return [_expand(item, f"{path}[{index}]") for index, item in enumerate(value)]
+        return [_expand(item, f"{path}[{index}]", environment) for index, item in enumerate(value)]
     if isinstance(value, dict):
-        return {key: _expand(item, f"{path}.{key}".lstrip(".")) for key, item in value.items()}
+        return {
+            key: _expand(item, f"{path}.{key}".lstrip("."), environment)
+            for key, item in value.items()
+        }
     return value
 
 
-def _variable(name: str, path: str) -> str:
+def _variable(name: str, path: str, environment: Mapping[str, str]) -> str:
     try:
-        return os.environ[name]
+        return environment[name]
     except KeyError:
         raise ConfigError(path, f"the environment has no variable {name}") from None
 
