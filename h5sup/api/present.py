@@ -10,7 +10,9 @@ from aiohttp import web
 from msgspec import Struct, field
 
 from h5sup.api.services import RtcFigures, Source, SystemFacts
+from h5sup.auth.guard import Identity
 from h5sup.auth.login import SignedIn
+from h5sup.auth.users import User
 from h5sup.base.clock import iso_ms
 from h5sup.base.errors import LoginError
 from h5sup.base.logs import redact
@@ -134,6 +136,31 @@ class SourcesAnswer(Struct, frozen=True):
     sources: list[SourceAnswer] = field(name="src")
 
 
+class UserAnswer(Struct, frozen=True):
+    """One user: H5Stream's keys first, then ours. No password, in no form."""
+
+    name: str = field(name="strUser")
+    role: str = field(name="strUserType")
+    sources: tuple[str, ...] = field(name="sources")
+    is_fixed: bool = field(name="bFixed")
+    """It stands in config.json, so DeleteUser refuses it."""
+
+
+class UsersAnswer(Struct, frozen=True):
+    """The list of GetUserList."""
+
+    users: list[UserAnswer] = field(name="users")
+
+
+class UserInfoAnswer(Struct, frozen=True):
+    """What one user may."""
+
+    name: str = field(name="strUser")
+    user_type: str = field(name="strUserType")
+    role: str = field(name="strRole")
+    sources: tuple[str, ...] = field(name="sources")
+
+
 class ConnectionsAnswer(Struct, frozen=True):
     """How many viewers an output has."""
 
@@ -167,6 +194,16 @@ def session(signed_in: SignedIn) -> SessionAnswer:
         timeout_s=signed_in.timeout_s,
         role=signed_in.role,
     )
+
+
+def user(one: User) -> UserAnswer:
+    """Return a user without the hash."""
+    return UserAnswer(one.name, one.role, one.sources, one.is_fixed)
+
+
+def user_info(one: Identity) -> UserInfoAnswer:
+    """Return what one may."""
+    return UserInfoAnswer(one.name, one.role, one.role, one.sources)
 
 
 def system(facts: SystemFacts, *, has_default_password: bool) -> SystemAnswer:
