@@ -33,6 +33,8 @@ from h5sup.api.metrics import (
     serve,
 )
 from h5sup.api.services import Services, SystemFacts
+from h5sup.api.subject import AllSources, InPath
+from h5sup.auth.administration import Administration
 from h5sup.auth.guard import Access, Guard
 from h5sup.auth.lockout import Lockout
 from h5sup.auth.login import Logins
@@ -162,9 +164,9 @@ class Server:
                 "h5srtcapi2": rtc.signal,
             },
             prefixes={
-                "/metrics": Mount(metrics_of(services, ws, hls, rtc)),
-                "/hls/": Mount(hls.handle),
-                "/whep/": Mount(rtc.whep, methods=WHEP_METHODS, access=Access.SOCKET),
+                "/metrics": Mount(metrics_of(services, ws, hls, rtc), AllSources()),
+                "/hls/": Mount(hls.handle, InPath(2)),
+                "/whep/": Mount(rtc.whep, InPath(1), methods=WHEP_METHODS, access=Access.SOCKET),
             },
             trusted_origins=config.http.cors_origins,
         )
@@ -193,7 +195,7 @@ class Server:
         config = self._config
         passwords = Passwords()
         stack.callback(passwords.close)
-        users = self._users = Users(passwords)
+        users = self._users = Users(passwords, store)
         await users.apply(config.auth.users)
         sessions = self._sessions = Sessions(config.auth.session_timeout_s)
         logins = Logins(users, passwords, sessions, Lockout(), enabled=config.auth.enabled)
@@ -201,6 +203,7 @@ class Server:
         return Services(
             guard=Guard(config.auth, users, sessions, config.http.cors_origins),
             logins=logins,
+            administration=Administration(users, logins, sessions),
             sessions=sessions,
             sources=registry,
             pictures=pictures,
@@ -245,7 +248,7 @@ class Server:
             await self._registry.apply(config.sources)
             for name in await self._users.apply(config.auth.users):
                 self._sessions.close_user(name)
-        except ConfigError as error:
+        except H5supError as error:  # a mistake in it, or a store that can't be written
             logger.error("config.json is not applied: %s", error)  # noqa: TRY400 (no bug)
             return
         for name in needs_restart(self._config, config):

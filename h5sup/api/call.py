@@ -10,6 +10,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from h5sup.api.services import SERVICES, Services
+from h5sup.api.subject import CallToken
 from h5sup.auth.guard import Access, Identity
 from h5sup.config.model import Role
 
@@ -34,6 +35,10 @@ class Caller:
         """Return what app.py composed."""
         return self.request.app[SERVICES]
 
+    def may_see(self, token: str) -> bool:
+        """Return whether a source may be listed to them; one they name is checked before."""
+        return self.identity is not None and self.identity.may_see(token)
+
 
 Handler = Callable[[Caller, P], Awaitable[web.StreamResponse]]
 
@@ -53,6 +58,8 @@ class Call(Generic[P]):
     """The least role; None means that nobody needs to be signed in."""
     access: Access
     handler: Handler[P]
+    token: CallToken = CallToken.SOURCE
+    """What the parameter of that name names; see subject.py."""
 
 
 AnyCall = Call[Any]

@@ -13,10 +13,12 @@ from h5sup.api.errors import CALL_STATUS, FETCH_STATUS, MethodError, answered, n
 from h5sup.api.headers import add_headers, preflight
 from h5sup.api.parameters import parse_parameters
 from h5sup.api.services import SERVICES, Services
+from h5sup.api.subject import InQuery, Place, veil, veil_call
 from h5sup.api.system import COOKIE
 from h5sup.api.table import CALLS
 from h5sup.api.target import Target, normalise_path, read_parameters, read_target
-from h5sup.auth.guard import Access, Claim, Guard
+from h5sup.auth.guard import Access, Claim
+from h5sup.auth.visit import VISIT, Visit
 from h5sup.base.errors import InvalidError, NotFoundError
 
 MAX_FORM_BYTES = 16_384
@@ -31,6 +33,8 @@ class Mount:
     """What answers below a path, to whom."""
 
     handler: Handler
+    token: Place
+    """Where a request names its source."""
     methods: tuple[str, ...] = ("GET", "HEAD")
     access: Access = Access.READ
 
@@ -46,14 +50,16 @@ def create_api(
 ) -> None:
     """Make `app` answer everything: the calls, the outputs given, and `pages` for the rest.
 
-    `sockets` are WebSocket handlers by name, found at `/<name>` and `/api/v1/<name>`; `prefixes`
-    answer whatever lies below a path such as `/hls/`. Both are asked only once the
-    guard has admitted the request, and get it with a well-formed URL.
+    `sockets` are WebSocket handlers by name, found at `/<name>` and `/api/v1/<name>`, that name
+    their source by `token=`; `prefixes` answer whatever lies below a path such as `/hls/`. Both
+    are asked only once the guard has admitted the request, and get it with a well-formed URL
+    that names no source which the visitor may not see. One that shows several asks
+    `request[VISIT]`.
     """
     app[SERVICES] = services
     app.on_response_prepare.append(add_headers(trusted_origins))
     app.on_response_prepare.append(note_begun)
-    dispatcher = Dispatcher(CALLS, services.guard, pages=pages, sockets=sockets, prefixes=prefixes)
+    dispatcher = Dispatcher(CALLS, services, pages=pages, sockets=sockets, prefixes=prefixes)
     app.router.add_route("*", r"/{path:[\s\S]*}", dispatcher.handle)
 
 
@@ -63,17 +69,19 @@ class Dispatcher:
     def __init__(
         self,
         calls: Sequence[AnyCall],
-        guard: Guard,
+        services: Services,
         *,
         pages: Handler,
         sockets: Mapping[str, Handler],
         prefixes: Mapping[str, Mount],
     ) -> None:
         self._calls = {call.name.lower(): call for call in calls}
-        self._guard = guard
+        self._guard = services.guard
+        self._sessions = services.sessions
         self._pages = pages
         self._sockets = {
-            name.lower(): Mount(handler, access=Access.SOCKET) for name, handler in sockets.items()
+            name.lower(): Mount(handler, InQuery(), access=Access.SOCKET)
+            for name, handler in sockets.items()
         }
         self._prefixes = dict(prefixes)
 
@@ -114,6 +122,7 @@ class Dispatcher:
         identity = None
         if call.role is not None:
             identity = self._guard.admit(claim, call.access, call.role)
+            parameters = dict(veil_call(parameters, call.token, identity))
         elif call.access is Access.ACT:
             self._guard.refuse_cross_site(claim)
         given = parse_parameters(parameters, call.parameters)
@@ -123,10 +132,32 @@ class Dispatcher:
         async def admitted() -> web.StreamResponse:
             _check_method(request, mount.methods)
             target = _target_of(request)
-            self._guard.admit(_claim_of(request, target.parameters), mount.access, "Viewer")
-            return await mount.handler(request.clone(rel_url=target.url))
+            claim = _claim_of(request, target.parameters)
+            identity = self._guard.admit(claim, mount.access, "Viewer")
+            seen = request.clone(rel_url=veil(target, mount.token, identity).url)
+            visit = seen[VISIT] = Visit(identity, self._sessions)
+            if mount.access is not Access.SOCKET:
+                return await mount.handler(seen)
+            return await _end_with_session(visit, seen, mount.handler)
 
         return await answered(request, FETCH_STATUS, admitted)
+
+
+async def _end_with_session(
+    visit: Visit, request: web.Request, handler: Handler
+) -> web.StreamResponse:
+    """Answer, and cut the connection when the session is closed meanwhile."""
+
+    def cut() -> None:
+        visit.has_ended = True
+        if request.transport is not None:
+            request.transport.abort()
+
+    call_off = visit.on_end(cut)
+    try:
+        return await handler(request)
+    finally:
+        call_off()
 
 
 def _target_of(request: web.Request) -> Target:

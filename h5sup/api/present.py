@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
@@ -10,13 +11,16 @@ from aiohttp import web
 from msgspec import Struct, field
 
 from h5sup.api.services import RtcFigures, Source, SystemFacts
+from h5sup.auth.guard import Identity
 from h5sup.auth.login import SignedIn
+from h5sup.auth.users import User
 from h5sup.base.clock import iso_ms
 from h5sup.base.errors import LoginError
 from h5sup.base.logs import redact
 from h5sup.config.model import Connect, SourceConfig, SourceType, Transport
 
 MASKED = "*****"
+MAX_ADDRESSES = 1024
 TYPES: dict[SourceType, str] = {"file": "H5_FILE", "rtsp": "H5_STREAM"}
 CONNECTS: dict[Connect, str] = {
     "always": "H5_ALWAYS",
@@ -134,6 +138,31 @@ class SourcesAnswer(Struct, frozen=True):
     sources: list[SourceAnswer] = field(name="src")
 
 
+class UserAnswer(Struct, frozen=True):
+    """One user: H5Stream's keys first, then ours. No password, in no form."""
+
+    name: str = field(name="strUser")
+    role: str = field(name="strUserType")
+    sources: tuple[str, ...] = field(name="sources")
+    is_fixed: bool = field(name="bFixed")
+    """It stands in config.json, so DeleteUser refuses it."""
+
+
+class UsersAnswer(Struct, frozen=True):
+    """The list of GetUserList."""
+
+    users: list[UserAnswer] = field(name="users")
+
+
+class UserInfoAnswer(Struct, frozen=True):
+    """What one user may."""
+
+    name: str = field(name="strUser")
+    user_type: str = field(name="strUserType")
+    role: str = field(name="strRole")
+    sources: tuple[str, ...] = field(name="sources")
+
+
 class ConnectionsAnswer(Struct, frozen=True):
     """How many viewers an output has."""
 
@@ -169,6 +198,16 @@ def session(signed_in: SignedIn) -> SessionAnswer:
     )
 
 
+def user(one: User) -> UserAnswer:
+    """Return a user without the hash."""
+    return UserAnswer(one.name, one.role, one.sources, one.is_fixed)
+
+
+def user_info(one: Identity) -> UserInfoAnswer:
+    """Return what one may."""
+    return UserInfoAnswer(one.name, one.role, one.role, one.sources)
+
+
 def system(facts: SystemFacts, *, has_default_password: bool) -> SystemAnswer:
     """Return which server this is."""
     return SystemAnswer(
@@ -185,12 +224,12 @@ def source(one: Source, rtc: Iterable[RtcFigures] = ()) -> SourceAnswer:
     """Return a source without its password, with how its WebRTC viewers fare."""
     config, state, channel = one.config, one.state, one.main.channel
     video = channel.init.video if channel.init else None
-    host, port = _host_and_port(config)
+    url, host, port = _address(config.type, config.url)
     return SourceAnswer(
         type=source_type(config),
         name=config.name or config.token,
         token=config.token,
-        url=_safe_url(config),
+        url=url,
         user=config.user,
         password=MASKED if config.password else "",
         has_audio=config.audio,
@@ -201,7 +240,7 @@ def source(one: Source, rtc: Iterable[RtcFigures] = ()) -> SourceAnswer:
         is_online=one.is_online,
         picture_url=f"/api/v1/GetImage?token={quote(config.token)}",
         state=state.state,
-        reason=redact(state.reason),
+        reason=redact(state.reason) if state.reason else "",
         since=iso_ms(state.since),
         fps=round(channel.rates.fps),
         bitrate_kbps=round(channel.rates.bitrate_kbps),
@@ -228,17 +267,14 @@ def _rtc_viewer(one: RtcFigures) -> RtcViewerAnswer:
     )
 
 
-def _safe_url(config: SourceConfig) -> str:
-    if config.type == "file":
-        return config.url
-    parts = urlsplit(config.url)
-    host = parts.netloc.rpartition("@")[2]
-    return redact(urlunsplit(parts._replace(netloc=host)))
+@lru_cache(MAX_ADDRESSES)
+def _address(source_type: SourceType, url: str) -> tuple[str, str, str]:
+    """Return an address without secrets, its host and its port.
 
-
-def _host_and_port(config: SourceConfig) -> tuple[str, str]:
-    if config.type == "file":
-        return "", ""
-    parts = urlsplit(config.url)
-    port = parts.port or DEFAULT_PORTS[parts.scheme]
-    return parts.hostname or "", str(port)
+    Remembered: taking addresses apart is half of what a long list costs.
+    """
+    if source_type == "file":
+        return url, "", ""
+    parts = urlsplit(url)
+    safe = redact(urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])))
+    return safe, parts.hostname or "", str(parts.port or DEFAULT_PORTS[parts.scheme])

@@ -30,6 +30,9 @@ that has a value counts. Answers are JSON followed by CRLF.
   `{"bStatus": false, "strCode": "<one sentence that says what to do>"}`.
 - **Roles**: Administrator > Operator > Viewer; `auth.strict_roles: false` lets all do all.
 
+- **Sources**: a user may be limited to some (`sources`). Any other is answered as one that does
+  not exist, by calls, WebSockets, WebRTC and HLS alike.
+
 WebSockets (`/api/v1/h5swsapi`, `/api/v1/h5swscmnapi`) and `/hls/` take the same session.
 """
 ACCESS = {Access.READ: "reads", Access.ACT: "changes", Access.SOCKET: "opens a WebSocket"}

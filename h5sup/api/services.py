@@ -8,6 +8,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from h5sup.auth.administration import Administration
 from h5sup.auth.guard import Guard
 from h5sup.auth.login import Logins
 from h5sup.auth.sessions import Sessions
@@ -148,6 +149,7 @@ class Services:
 
     guard: Guard
     logins: Logins
+    administration: Administration
     sessions: Sessions
     sources: Sources
     pictures: Pictures

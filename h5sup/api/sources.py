@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from h5sup.api import present
 from h5sup.api.call import Call, Caller, NoParameters
 from h5sup.api.services import RtcFigures
+from h5sup.api.subject import CallToken
 from h5sup.auth.guard import Access
 from h5sup.base.errors import InvalidError
 from h5sup.config.loading import parse_source
@@ -79,7 +80,10 @@ class TokenParameters(Struct, frozen=True):
 async def get_src(caller: Caller, given: GetSrcParameters) -> web.Response:
     """List the sources."""
     services = caller.services
-    found = [services.sources.get(given.token)] if given.token else services.sources.sources()
+    if given.token:
+        found = [services.sources.get(given.token)]
+    else:
+        found = [one for one in services.sources.sources() if caller.may_see(one.config.token)]
     viewers: dict[str, list[RtcFigures]] = {}
     for figures in services.rtc_viewers.figures:
         viewers.setdefault(figures.token, []).append(figures)
@@ -185,6 +189,7 @@ CALLS = (
         role="Administrator",
         access=Access.ACT,
         handler=add_src_file,
+        token=CallToken.NEW,
     ),
     Call(
         name="AddSrcRTSP",
@@ -195,6 +200,7 @@ CALLS = (
         role="Administrator",
         access=Access.ACT,
         handler=add_src_rtsp,
+        token=CallToken.NEW,
     ),
     Call(
         name="DelSrc",

@@ -26,7 +26,7 @@ class LoginParameters(Struct, frozen=True):
 async def login(caller: Caller, given: LoginParameters) -> web.Response:
     """Open a session; the cookie is for what can't carry one, such as images and HLS."""
     signed_in = await caller.services.logins.login(
-        given.user, given.password, _addresses(caller.request)
+        given.user, given.password, addresses_of(caller.request)
     )
     response = present.answer(present.session(signed_in))
     response.set_cookie(
@@ -69,7 +69,8 @@ async def get_system_info(caller: Caller, given: NoParameters) -> web.Response:
     return present.answer(present.system(services.system, has_default_password=has_default))
 
 
-def _addresses(request: web.Request) -> list[str]:
+def addresses_of(request: web.Request) -> list[str]:
+    """Return whom a request comes from: the peer, and whoever proxies say they speak for."""
     headers = request.headers
     named = forwarded_for(headers.get("X-Forwarded-For", ""), headers.get("Forwarded", ""))
     return [request.remote or "", *named]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from h5sup.api import connections, sources, system
+from h5sup.api import connections, sources, system, users
 from h5sup.api.call import AnyCall
 
-CALLS: tuple[AnyCall, ...] = (*system.CALLS, *sources.CALLS, *connections.CALLS)
+CALLS: tuple[AnyCall, ...] = (*system.CALLS, *users.CALLS, *sources.CALLS, *connections.CALLS)

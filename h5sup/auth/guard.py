@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 
 from h5sup.auth.roles import suffices
 from h5sup.auth.sessions import Session, Sessions
+from h5sup.auth.sight import may_see
 from h5sup.auth.users import Users
 from h5sup.base.errors import AuthError, ForbiddenError
-from h5sup.config.model import AuthConfig, Role
+from h5sup.config.model import SEE_ALL, AuthConfig, Role
 
 
 class Access(Enum):
@@ -62,6 +63,16 @@ class Identity:
     role: Role
     session: Session | None = field(default=None, repr=False)
     is_anonymous: bool = False
+    sources: tuple[str, ...] = SEE_ALL
+
+    @property
+    def sees_all(self) -> bool:
+        """Return whether no source is kept from them."""
+        return "*" in self.sources
+
+    def may_see(self, token: str) -> bool:
+        """Return whether they may know of this source."""
+        return may_see(self.sources, token)
 
 
 ANONYMOUS = Identity("", "Viewer", is_anonymous=True)
@@ -126,7 +137,9 @@ class Guard:
         if not self._config.enabled:
             return Identity(session.user, "Administrator", session)
         user = self._users.find(session.user)
-        return Identity(user.name, user.role, session) if user else None
+        if user is None:
+            return None
+        return Identity(user.name, user.role, session, sources=user.sources)
 
     def _is_deliberate(self, claim: Claim) -> bool:
         """Return whether no strange site's page can have sent this without a session.

@@ -12,7 +12,7 @@ from h5sup.auth.addresses import is_private
 from h5sup.auth.lockout import Lockout
 from h5sup.auth.passwords import DEFAULT_PASSWORD_DIGEST, MAX_WAITING, Passwords, digest_of
 from h5sup.auth.sessions import Sessions
-from h5sup.auth.users import Users
+from h5sup.auth.users import User, Users
 from h5sup.base.errors import LoginError, UnavailableError
 from h5sup.config.model import Role
 
@@ -73,6 +73,14 @@ class Logins:
         logger.info("%r signed in from %s", name, addresses)
         return SignedIn(session_id, self._sessions.timeout_s, role)
 
+    async def prove(self, name: str, password: str, addresses: Sequence[str]) -> None:
+        """Check the password of one who is signed in; a failure counts as one of a login.
+
+        Raises LoginError.
+        """
+        async with self._turn(name):
+            await self._check(name, digest_of(password), addresses)
+
     async def _check(self, name: str, digest: str, addresses: Sequence[str]) -> Role:
         locked_s = self._lockout.locked_s(name)
         if locked_s:
@@ -87,7 +95,7 @@ class Logins:
             )
         user = self._users.find(name)
         is_right = await self._passwords.verify(user.password_hash if user else None, digest)
-        if user is not None and is_right:
+        if user is not None and is_right and self._is_current(user):
             self._lockout.note_success(name)
             return user.role
         self._lockout.note_fault(name)
@@ -95,6 +103,11 @@ class Logins:
             "login of %r from %s failed, %d in a row", name, addresses, self._lockout.faults(name)
         )
         raise self._refusal(name, "user or password is wrong")
+
+    def _is_current(self, user: User) -> bool:
+        """Return whether the password is still that one: it may have changed meanwhile."""
+        now = self._users.find(user.name)
+        return now is not None and now.password_hash == user.password_hash
 
     def _refusal(self, name: str, sentence: str) -> LoginError:
         return LoginError(

@@ -23,6 +23,14 @@ class Session:
     expires_at: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Watch:
+    """Something a session opened that outlives the request."""
+
+    key: bytes
+    end: Callable[[], None]
+
+
 class Sessions:
     """All live sessions; each lasts `timeout_s` from its last use.
 
@@ -44,6 +52,7 @@ class Sessions:
         self._clock = clock
         self._sessions: OrderedDict[bytes, Session] = OrderedDict()  # idle longest first
         self._per_user: Counter[str] = Counter()
+        self._watches: dict[str, set[Watch]] = {}  # by user
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -76,14 +85,39 @@ class Sessions:
         return session
 
     def close(self, session: Session) -> None:
-        """End a session; twice is harmless."""
+        """End a session and what it opened; twice is harmless."""
         if session.key in self._sessions:
             self._drop(session)
+        self._end_watched(session.user, lambda watch: watch.key == session.key)
 
-    def close_user(self, user: str) -> None:
-        """End every session of a user."""
+    def close_user(self, user: str, *, keep: Session | None = None) -> None:
+        """End every session of a user and what they opened, but for the one to keep."""
+        kept = keep.key if keep else b""
         for session in [one for one in self._sessions.values() if one.user == user]:
-            self._drop(session)
+            if session.key != kept:
+                self._drop(session)
+        self._end_watched(user, lambda watch: watch.key != kept)
+
+    def watch(self, session: Session, end: Callable[[], None]) -> Callable[[], None]:
+        """Call `end` when the session is closed; return what calls that off.
+
+        A session that only expires ends nothing: who watches live asks for nothing else. What it
+        opened still ends with its user.
+        """
+        watch, user = Watch(session.key, end), session.user
+        self._watches.setdefault(user, set()).add(watch)
+        return lambda: self._forget(user, watch)
+
+    def _end_watched(self, user: str, is_meant: Callable[[Watch], bool]) -> None:
+        for watch in [one for one in self._watches.get(user, ()) if is_meant(one)]:
+            self._forget(user, watch)
+            watch.end()
+
+    def _forget(self, user: str, watch: Watch) -> None:
+        watches = self._watches.get(user, set())
+        watches.discard(watch)
+        if not watches:
+            self._watches.pop(user, None)
 
     def _drop(self, session: Session) -> None:
         del self._sessions[session.key]

@@ -22,6 +22,11 @@ def check_config(config: Config) -> None:
         check_source(source, f"sources[{index}].")
     if config.auth.enabled and not any(user.role == "Administrator" for user in config.auth.users):
         raise ConfigError("auth.users", "needs at least one Administrator")
+    for index, user in enumerate(config.auth.users):
+        if user.role == "Administrator" and "*" not in user.sources:
+            raise ConfigError(
+                f"auth.users[{index}].sources", "an Administrator sees every source: leave it out"
+            )
     for index, origin in enumerate(config.http.cors_origins):
         parts = urlsplit(origin)
         if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":

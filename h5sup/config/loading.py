@@ -144,6 +144,8 @@ def _plain(problem: str, path: str) -> str:
     """Turn msgspec's sentence into ours."""
     if "matching regex" in problem and path.endswith("token"):
         return "must be 1 to 64 letters, digits, '_', '.' or '-', without '--'"
+    if "matching regex" in problem and ".sources[" in path:
+        return "must be a token, or the beginning of tokens followed by '*'"
     if "matching regex" in problem:
         return "must be 1 to 64 letters, digits, '_' or '-'"
     for theirs, ours in (

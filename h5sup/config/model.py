@@ -12,7 +12,11 @@ from msgspec import Meta, Struct
 # Python's `$` also matches before a line break at the end, hence `(?!\n)`.
 TOKEN_PATTERN = r"^(?!\.{1,2}$)(?!.*--)[A-Za-z0-9_.-]{1,64}$(?!\n)"  # noqa: S105 (a source's public name)
 PROFILE_PATTERN = r"^[A-Za-z0-9_-]{1,64}$(?!\n)"
+# a token, or the beginning of tokens followed by `*`
+SOURCE_PATTERN = r"^(?=.)[A-Za-z0-9_.-]{0,128}\*?$(?!\n)"
+SEE_ALL = ("*",)
 TokenName = Annotated[str, Meta(pattern=TOKEN_PATTERN)]
+SourcePattern = Annotated[str, Meta(pattern=SOURCE_PATTERN)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 ByteCount = Annotated[int, Meta(ge=0)]
 
@@ -40,6 +44,7 @@ class UserConfig(Section, frozen=True, kw_only=True):
     name: Annotated[str, Meta(min_length=1, max_length=64)]
     password: Annotated[str, Meta(min_length=1, max_length=128)]
     role: Role = "Viewer"
+    sources: tuple[SourcePattern, ...] = SEE_ALL
 
     def __repr__(self) -> str:  # the password must not reach a log by way of a traceback
         return f"UserConfig({self.name!r})"

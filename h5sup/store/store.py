@@ -38,15 +38,27 @@ class Store:
 
     async def sources(self) -> list[dict[str, Any]]:
         """Return the sources added by API, as they were saved and in that order."""
-        return await self._run(lambda: [dict(row) for row in self._table("sources").all()])
+        return await self._run(lambda: self._rows("sources"))
 
     async def save_source(self, raw: Mapping[str, Any]) -> None:
         """Keep a source, in place of one with the same token."""
-        await self._run(lambda: self._save_source(raw))
+        await self._run(lambda: self._save("sources", "token", raw))
 
     async def delete_source(self, token: str) -> None:
         """Forget a source; an unknown one is ignored."""
-        await self._run(lambda: self._delete_source(token))
+        await self._run(lambda: self._delete("sources", "token", token))
+
+    async def users(self) -> list[dict[str, Any]]:
+        """Return the users added or changed by API, as they were saved."""
+        return await self._run(lambda: self._rows("users"))
+
+    async def save_user(self, raw: Mapping[str, Any]) -> None:
+        """Keep a user, in place of one with the same name."""
+        await self._run(lambda: self._save("users", "name", raw))
+
+    async def delete_user(self, name: str) -> None:
+        """Forget a user; an unknown one is ignored."""
+        await self._run(lambda: self._delete("users", "name", name))
 
     async def host_id(self) -> str:
         """Return this installation's id: random, made at the first start, then always the same."""
@@ -56,21 +68,24 @@ class Store:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._database = TinyDB(self._path, storage=AtomicStorage)
 
-    def _save_source(self, raw: Mapping[str, Any]) -> None:
+    def _rows(self, name: str) -> list[dict[str, Any]]:
+        return [dict(row) for row in self._table(name).all()]
+
+    def _save(self, name: str, key: str, raw: Mapping[str, Any]) -> None:
         """Update or insert: TinyDB's upsert writes twice and keeps keys that are gone."""
 
         def put(row: MutableMapping[Any, Any]) -> None:
             row.clear()
             row.update(raw)
 
-        table, is_it = self._table("sources"), where("token") == raw["token"]
+        table, is_it = self._table(name), where(key) == raw[key]
         if table.contains(is_it):
             table.update(put, is_it)
         else:
             table.insert(raw)
 
-    def _delete_source(self, token: str) -> None:
-        table, is_it = self._table("sources"), where("token") == token
+    def _delete(self, name: str, key: str, value: str) -> None:
+        table, is_it = self._table(name), where(key) == value
         if table.contains(is_it):  # or nothing would be written for nothing
             table.remove(is_it)
 

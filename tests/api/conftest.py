@@ -16,6 +16,8 @@ from yarl import URL
 
 from h5sup.api.dispatch import Handler, Mount, create_api
 from h5sup.api.services import Services, SystemFacts
+from h5sup.api.subject import InPath
+from h5sup.auth.administration import Administration
 from h5sup.auth.guard import Access, Guard
 from h5sup.auth.lockout import Lockout
 from h5sup.auth.login import Logins
@@ -26,6 +28,7 @@ from h5sup.base.errors import UnavailableError
 from h5sup.config.model import AuthConfig, UserConfig
 from h5sup.outputs.rtc.output import RtcOutput
 from h5sup.outputs.rtc.whep import METHODS
+from h5sup.store.store import Store
 from h5sup.web.site import Site
 from tests.api.fakes import (
     LOADING,
@@ -109,12 +112,14 @@ MakeBackend = Callable[..., Awaitable[Backend]]
 @pytest.fixture
 async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
     """Return what builds a server with a given `auth` section, and WebRTC if it is given."""
-    opened: list[tuple[TestClient[web.Request, web.Application], Passwords]] = []
+    opened: list[tuple[TestClient[web.Request, web.Application], Passwords, Store]] = []
 
     async def make(*, rtc: RtcOutput | None = None, **auth: object) -> Backend:
         config = msgspec.structs.replace(AuthConfig(users=USERS), **auth)
         clock, passwords = Clock(), Passwords(memory_kib=8, passes=1)
-        users = Users(passwords)
+        store = Store(tmp_path / "data")
+        await store.open()
+        users = Users(passwords, store)
         await users.apply(config.users)
         sessions = Sessions(config.session_timeout_s, clock=clock)
         guard = Guard(config, users, sessions, (TRUSTED,))
@@ -129,6 +134,7 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
         services = Services(
             guard=guard,
             logins=logins,
+            administration=Administration(users, logins, sessions),
             sessions=sessions,
             sources=sources,
             pictures=pictures,
@@ -157,10 +163,10 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
         await site.load()
         app = web.Application()
         sockets: dict[str, Handler] = {"h5swsapi": socket, "h5swscmnapi": socket}
-        prefixes = {"/hls/": Mount(output)}
+        prefixes = {"/hls/": Mount(output, InPath(2))}
         if rtc is not None:
             sockets["h5srtcapi"] = rtc.signal
-            prefixes["/whep/"] = Mount(rtc.whep, methods=METHODS, access=Access.SOCKET)
+            prefixes["/whep/"] = Mount(rtc.whep, InPath(1), methods=METHODS, access=Access.SOCKET)
         create_api(
             app,
             services,
@@ -171,13 +177,14 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
         )
         client = TestClient(TestServer(app), cookie_jar=DummyCookieJar())
         await client.start_server()
-        opened.append((client, passwords))
+        opened.append((client, passwords, store))
         return Backend(client, sources, pictures, sessions, users, clock, rtc_viewers, seen)
 
     yield make
-    for client, passwords in opened:
+    for client, passwords, store in opened:
         await client.close()
         passwords.close()
+        await store.close()
 
 
 @pytest.fixture

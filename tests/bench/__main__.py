@@ -1,4 +1,4 @@
-"""Print what h5sup costs: `python -m tests.bench [fanout] [fixed] [join] [glass] [llhls] [rtc]`.
+"""Print what h5sup costs: `python -m tests.bench [part ...]`, parts as in PARTS, or all.
 
 CPU is the manager's own, user and system, in nanoseconds from /proc/<pid>/schedstat.
 """
@@ -22,6 +22,7 @@ from playwright.async_api import Page
 
 from tests.bench.llhls import llhls
 from tests.bench.measure import CACHE, cpu_s, in_chromium, row, server_of
+from tests.bench.rest import rest
 from tests.bench.rtc import rtc
 from tests.e2e.screen import behind_s, watch
 from tests.e2e.server import Server, until
@@ -217,6 +218,7 @@ PARTS = {
     "glass": glass,
     "llhls": llhls,
     "rtc": rtc,
+    "rest": rest,
 }
 
 

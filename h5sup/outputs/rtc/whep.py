@@ -13,6 +13,7 @@ from collections import deque
 
 from aiohttp import hdrs, web
 
+from h5sup.auth.visit import VISIT
 from h5sup.base.errors import (
     H5supError,
     InvalidError,
@@ -90,6 +91,10 @@ class Whep:
         viewing = secrets.token_urlsafe(16)
         self._viewings[viewing] = seat
         seat.gone.add_done_callback(lambda _: self._note_end(token, viewing))
+        call_off = request[VISIT].on_end(
+            lambda: self._hall.let_go(seat.viewer, "its session was closed")
+        )
+        seat.gone.add_done_callback(lambda _: call_off())
         response = web.Response(status=201, text=answer, content_type=model.MIME)
         response.headers[hdrs.LOCATION] = f"{PREFIX}{token}/{viewing}"
         response.headers[hdrs.ETAG] = f'"{seat.viewer.peer.ufrag}"'

@@ -9,9 +9,7 @@ import pytest
 
 from h5sup.auth import passwords as module
 from h5sup.auth.passwords import Passwords, digest_of
-from h5sup.auth.users import Users
 from h5sup.base.errors import UnavailableError
-from h5sup.config.model import UserConfig
 
 MD5 = hashlib.md5(b"12345").hexdigest()
 
@@ -90,47 +88,3 @@ async def test_too_many_at_once_are_turned_away(passwords: Passwords) -> None:
 
     refused = [one for one in results if isinstance(one, UnavailableError)]
     assert len(refused) == 5
-
-
-async def test_users_show_no_hash_and_no_password(passwords: Passwords) -> None:
-    users = Users(passwords)
-    await users.apply([UserConfig(name="a", password="top secret", role="Viewer")])
-
-    user = users.find("a")
-    assert user is not None
-    assert user.password_hash.startswith("$argon2id$")
-    assert repr(user) == "User(name='a', role='Viewer')"
-    assert users.find("A") is None
-
-
-async def test_apply_tells_whose_sessions_must_end(passwords: Passwords) -> None:
-    users = Users(passwords)
-    first = [UserConfig(name=name, password="one") for name in ("kept", "changed", "gone")]
-    assert await users.apply(first) == set()
-    before = users.find("kept")
-
-    ended = await users.apply(
-        [
-            UserConfig(name="kept", password="one", role="Operator"),
-            UserConfig(name="changed", password="two"),
-            UserConfig(name="new", password="three"),
-        ]
-    )
-
-    assert ended == {"changed", "gone"}
-    after = users.find("kept")
-    assert before is not None
-    assert after is not None
-    assert (after.password_hash, after.role) == (before.password_hash, "Operator")
-
-
-@pytest.mark.parametrize(
-    ("password", "is_default"), [("12345", True), (MD5.upper(), True), ("better", False)]
-)
-async def test_default_password_is_known_in_both_forms(
-    passwords: Passwords, password: str, is_default: bool
-) -> None:
-    users = Users(passwords)
-    await users.apply([UserConfig(name="admin", password=password)])
-
-    assert users.has_default_password is is_default

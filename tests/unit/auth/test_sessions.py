@@ -89,3 +89,52 @@ def test_closing_a_user_ends_all_of_its_sessions() -> None:
 
     assert (sessions.find(first), sessions.find(second)) == (None, None)
     assert sessions.find(other) is not None
+
+
+def test_what_a_session_opened_ends_with_it_or_its_user() -> None:
+    sessions, ended = Sessions(600), list[str]()
+    first, second, other = (sessions.find(sessions.open(user)) for user in "aab")
+    assert first is not None
+    assert second is not None
+    assert other is not None
+    for name, session in (("first", first), ("second", second), ("other", other)):
+        sessions.watch(session, lambda name=name: ended.append(name))  # type: ignore[misc]  # bound now
+    sessions.watch(second, lambda: ended.append("called off"))()
+
+    sessions.close(first)
+    sessions.close(first)
+    assert ended == ["first"]
+    sessions.close_user("a", keep=second)
+    assert ended == ["first"]
+    sessions.close_user("a")
+    assert ended == ["first", "second"]
+    sessions.close_user("b")
+    assert ended == ["first", "second", "other"]
+    assert not sessions._watches
+
+
+def test_session_that_expired_ends_nothing_until_its_user_is_closed() -> None:
+    clock, ended = Clock(), list[str]()
+    sessions = Sessions(600, clock=clock)
+    session_id = sessions.open("a")
+    session = sessions.find(session_id)
+    assert session is not None
+    sessions.watch(session, lambda: ended.append("viewing"))
+
+    clock.now = 700
+    assert sessions.find(session_id) is None
+    assert not ended
+    sessions.close_user("a")
+
+    assert ended == ["viewing"]
+
+
+def test_closing_a_user_keeps_one_session() -> None:
+    sessions = Sessions(600)
+    ids = [sessions.open("a") for _ in range(3)]
+    kept = sessions.find(ids[1])
+
+    sessions.close_user("a", keep=kept)
+
+    assert [sessions.find(one) is not None for one in ids] == [False, True, False]
+    assert len(sessions) == 1

@@ -76,7 +76,25 @@ export function sessionTimeout() {
 async function call(name, parameters = {}) {
   const query = new URLSearchParams(parameters);
   if (session()) query.set("session", session());
-  const response = await ask(`api/v1/${name}?${query}`);
+  return read(name, await ask(`api/v1/${name}?${query}`));
+}
+
+/**
+ * As call(), with the parameters in a form: what is in an address ends up in logs.
+ * @param {string} name
+ * @param {Record<string, string>} parameters
+ */
+async function post(name, parameters) {
+  const body = new URLSearchParams({ ...parameters, session: session() });
+  return read(name, await ask(`api/v1/${name}`, { method: "POST", body }));
+}
+
+/**
+ * @param {string} name
+ * @param {Response} response
+ * @returns {Promise<Record<string, unknown>>}
+ */
+async function read(name, response) {
   const answer = await response.json().catch(() => ({}));
   if (response.status === 401) throw new SignInError(String(answer.strCode ?? ""), answer);
   if (answer.bStatus === false) throw new ApiError(String(answer.strCode ?? ""), answer);
@@ -84,10 +102,11 @@ async function call(name, parameters = {}) {
   return answer;
 }
 
-/** @param {string} path */
-async function ask(path) {
+/** @param {string} path @param {RequestInit} [options] */
+async function ask(path, options = {}) {
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
   try {
-    return await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
+    return await fetch(path, { cache: "no-store", signal, ...options });
   } catch (error) {
     throw new UnreachableError(String(error));
   }
@@ -103,6 +122,18 @@ export async function login(user, password) {
   sessionStorage.setItem("h5s_role", String(answer["strRole"] ?? ""));
   sessionStorage.setItem("h5s_timeout", String(answer["nTimeout"] ?? ""));
   sessionStorage.setItem("h5s_default", String(answer["bDefaultPassword"] === true));
+}
+
+/**
+ * Give whoever is signed in another password; all their other sessions end.
+ * @param {string} old in clear, as `fresh`; only MD5s leave the page
+ * @param {string} fresh
+ */
+export async function changePassword(old, fresh) {
+  const { strUser } = await call("GetUserInfo");
+  const passwords = { oldpassword: md5(old), newpassword: md5(fresh) };
+  await post("UpdateUser", { user: String(strUser), ...passwords });
+  sessionStorage.removeItem("h5s_default");
 }
 
 /** End the session, here and on the server. */

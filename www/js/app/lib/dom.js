@@ -35,6 +35,7 @@ const SHAPES = {
   sun: "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8M12 2v2M12 20v2M2 12h2M20 12h2M5 5l1.4 1.4M17.6 17.6L19 19M5 19l1.4-1.4M17.6 6.4L19 5",
   leave: "M14 4h5v16h-5M10 8l-4 4 4 4M6 12h9",
   enter: "M10 4H5v16h5M13 8l4 4-4 4M17 12H8",
+  key: "M14 10a4 4 0 1 0-4 4l1-1h2v-2h2zM12 12l8 8M17 17l2-2",
   full: "M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5",
   sound: "M4 10v4h4l5 4V6l-5 4zM16.5 9a4 4 0 0 1 0 6M19 6.5a8 8 0 0 1 0 11",
   silent: "M4 10v4h4l5 4V6l-5 4zM17 10l4 4M21 10l-4 4",

@@ -1,4 +1,11 @@
-import { ApiError, UnreachableError, addAddress, addFile, deleteSource } from "../api.js";
+import {
+  ApiError,
+  UnreachableError,
+  addAddress,
+  addFile,
+  changePassword,
+  deleteSource,
+} from "../api.js";
 import { iconButton, make } from "../lib/dom.js";
 import { suggestToken } from "../lib/figures.js";
 import { t } from "../lib/i18n.js";
@@ -132,4 +139,27 @@ export function openDelete(source, onDone) {
   };
   const options = { title: t("deleteTitle"), action: t("deleteYes"), isDanger: true, act };
   openForm(options, make("p", {}, t("deleteText", { name })));
+}
+
+/** Give whoever is signed in another password. @param {() => void} onDone */
+export function openPassword(onDone) {
+  const old = make("input", { type: "password", required: true, name: "old-password" });
+  old.autocomplete = "current-password";
+  const fresh = make("input", { type: "password", required: true, name: "new-password" });
+  const again = make("input", { type: "password", required: true, name: "new-password-again" });
+  fresh.autocomplete = again.autocomplete = "new-password";
+  const compare = () =>
+    again.setCustomValidity(again.value === fresh.value ? "" : t("notTheSame"));
+  fresh.oninput = again.oninput = compare;
+  const act = async () => {
+    await changePassword(old.value, fresh.value);
+    onDone();
+  };
+  openForm(
+    { title: t("changePassword"), action: t("change"), act },
+    field(t("oldPassword"), old),
+    field(t("newPassword"), fresh, t("newPasswordHint")),
+    field(t("repeatPassword"), again),
+  );
+  old.focus();
 }

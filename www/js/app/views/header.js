@@ -18,6 +18,7 @@ const HINTS = { ws: "transportWsHint", rtc: "transportRtcHint", hls: "transportH
  * @property {() => void} onTransport
  * @property {() => void} onLanguage
  * @property {() => void} onAdd
+ * @property {() => void} onPassword
  * @property {() => void} onSignIn
  * @property {() => void} onSignOut
  */
@@ -54,6 +55,7 @@ export function makeHeader(count, actions) {
     transportChoice(actions.onTransport),
     words,
     iconButton("sun", t("theme"), toggleTheme),
+    session() ? iconButton("key", t("changePassword"), actions.onPassword) : null,
     session()
       ? iconButton("leave", t("signOut"), actions.onSignOut)
       : iconButton("enter", t("signIn"), actions.onSignIn),

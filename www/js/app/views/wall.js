@@ -4,7 +4,7 @@ import { icon, iconButton, make } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { whoRests } from "../lib/places.js";
 import { fallbackFor } from "../lib/playing.js";
-import { openAdd, openDelete } from "./dialogs.js";
+import { openAdd, openDelete, openPassword } from "./dialogs.js";
 import { makeHeader } from "./header.js";
 import { openLarge } from "./large.js";
 
@@ -99,6 +99,7 @@ export function mountWall(root, { first, onSignIn, onLanguage }) {
     }
   };
   const repoll = () => void poll();
+  const renag = () => void nag(view, header);
 
   wall.addEventListener("enlarge", (event) => {
     const source = event.target instanceof H5sTile ? event.target.source : null;
@@ -122,13 +123,14 @@ export function mountWall(root, { first, onSignIn, onLanguage }) {
     },
     onLanguage,
     onAdd: () => openAdd(repoll),
+    onPassword: () => openPassword(renag),
     onSignIn: () => onSignIn(""),
     onSignOut: () => void api.logout().finally(() => onSignIn("")),
   });
   const view = make("div", { class: "wall-page" }, header, note, wall, emptyNote());
   root.append(view);
   show(first);
-  void nag(view, header);
+  renag();
   const timers = [
     setInterval(repoll, POLL_MS),
     setInterval(() => tiles.forEach((tile) => tile.check()), 1000),
@@ -161,13 +163,18 @@ async function stayAlive() {
  * @param {HTMLElement} after
  */
 async function nag(view, after) {
+  view.querySelector(".banner.is-nag")?.remove();
   const isDefault = await api.hasDefaultPassword().catch(() => false);
   if (!isDefault || !view.isConnected) return;
   const hide = iconButton("close", t("dismiss"), () => banner.remove());
+  const change = make("button", { type: "button", class: "button is-compact" }, t("changeIt"));
+  change.onclick = () => openPassword(() => void nag(view, after));
   const banner = make(
     "div",
-    { class: "banner", role: "note" },
+    { class: "banner is-nag", role: "note" },
     make("p", {}, t("defaultPassword")),
+    make("div", { class: "spacer" }),
+    change,
     hide,
   );
   after.after(banner);
