@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 from msgspec import structs
@@ -42,7 +43,7 @@ from h5sup.auth.users import Users
 from h5sup.base.errors import ConfigError, H5supError
 from h5sup.base.logs import set_up_logging
 from h5sup.config.loading import load_config, load_profiles
-from h5sup.config.model import Config, PathsConfig
+from h5sup.config.model import Config, LimitsConfig, PathsConfig
 from h5sup.config.profile import Profile
 from h5sup.ffmpeg.process import Launcher
 from h5sup.ffmpeg.tools import find_tools
@@ -56,10 +57,16 @@ from h5sup.sources.feed import Workshop
 from h5sup.sources.ram_watch import RamWatch
 from h5sup.sources.registry import Registry
 from h5sup.store.store import Store
+from h5sup.web.door import Door
+from h5sup.web.listeners import Listeners
 from h5sup.web.site import Site
+
+if TYPE_CHECKING:
+    from h5sup.web.tls import Tls
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a folder of our own is made in it, mode 700)
 CLOSE_TIMEOUT_S = 3.0  # for requests that are being answered when the server stops
+OWN_DESCRIPTORS = 256  # pipes, files and sockets that are no connection of a client
 
 logger = logging.getLogger(__name__)
 
@@ -102,11 +109,14 @@ class Server:
         self._config = config
         self._profiles = profiles
         self._places = find_places(config.paths, config_path.parent)
+        self._door = open_door(config.limits)
         self._stopping = asyncio.Event()
         self._reloading: asyncio.Task[None] | None = None
         self._registry: Registry | None = None
         self._users: Users | None = None
         self._sessions: Sessions | None = None
+        self._tls: Tls | None = None
+        self._urls: list[str] = []
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT; raises H5supError when it can't start."""
@@ -115,16 +125,14 @@ class Server:
             loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
         async with AsyncExitStack() as stack:
-            port = await self._start(stack)
-            host = self._config.http.host
-            shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 (compared)
-            line = f"h5sup ready on http://{shown}:{port} (pid {os.getpid()})"
-            sys.stdout.write(line + "\n")
+            await self._start(stack)
+            urls = " and ".join(self._urls)
+            sys.stdout.write(f"h5sup ready on {urls} (pid {os.getpid()})\n")
             sys.stdout.flush()
             await self._stopping.wait()
             logger.info("stopping")
 
-    async def _start(self, stack: AsyncExitStack) -> int:
+    async def _start(self, stack: AsyncExitStack) -> None:
         config, places = self._config, self._places
         tools = await find_tools(config.paths.ffmpeg, config.paths.ffprobe)
         launcher = Launcher(places.mark)
@@ -174,12 +182,11 @@ class Server:
         ram_watch.start()
         stack.push_async_callback(ram_watch.close)
         await registry.start(config.sources)
-        port = await self._listen(stack, app)
+        await self._listen(stack, app)
         # closed first: their viewers are told why, and no request keeps the server waiting
         stack.push_async_callback(rtc.close)
         stack.push_async_callback(hls.close)
         stack.push_async_callback(ws.close)
-        return port
 
     async def _build_services(
         self,
@@ -210,22 +217,31 @@ class Server:
             loading_image=await asyncio.to_thread(loading.read_bytes),
         )
 
-    async def _listen(self, stack: AsyncExitStack, app: web.Application) -> int:
+    async def _listen(self, stack: AsyncExitStack, app: web.Application) -> None:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_TIMEOUT_S)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
+        assert runner.server is not None
+        listeners = Listeners(runner.server, self._door)
+        stack.callback(listeners.close)
         http = self._config.http
-        site = web.TCPSite(runner, http.host, http.port)
-        try:
-            await site.start()
-        except OSError as error:
-            raise ConfigError(
-                "http.port",
-                f"can't listen on {http.host} port {http.port}: {os.strerror(error.errno or 0)}",
-            ) from error
-        address = runner.addresses[0]
-        port: int = address[1]
-        return port
+        shown = "127.0.0.1" if http.host in ("0.0.0.0", "::") else http.host  # noqa: S104 (compared)
+        port = await listeners.open_plain(http.host, http.port)
+        self._urls.append(f"http://{shown}:{port}")
+        if http.tls_port:
+            tls = self._tls = await self._open_tls(stack)
+            port = await listeners.open_tls(http.host, http.tls_port, lambda: tls.context)
+            self._urls.append(f"https://{shown}:{port}")
+
+    async def _open_tls(self, stack: AsyncExitStack) -> Tls:
+        from h5sup.web.tls import Tls, find_pair  # its certificates take memory: if needed only
+
+        pair = find_pair(self._config.http, self._config_path.parent, self._places.data)
+        tls = Tls(*pair)
+        await tls.load()
+        tls.start()
+        stack.push_async_callback(tls.close)
+        return tls
 
     def _ailment(self) -> str:
         """Return why this server can't serve, for /healthz."""
@@ -237,6 +253,8 @@ class Server:
 
     async def _reload(self) -> None:
         """Apply what changed in config.json; a bad file changes nothing."""
+        if self._tls is not None:
+            await self._tls.reload()
         try:
             config = await asyncio.to_thread(load_config, self._config_path)
             assert self._registry is not None
@@ -306,14 +324,21 @@ def main(argv: Sequence[str], home: Path) -> int:
     parser.add_argument(
         "--log", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"), help="log level"
     )
+    parser.add_argument(
+        "--self-signed", action="store_true", help="make a certificate for HTTPS and exit"
+    )
     options = parser.parse_args(argv)
     set_up_logging(options.log)
     config_path = options.config.absolute()
     try:
         config = load_config(config_path)
+        if options.self_signed:
+            sys.stdout.write(make_certificate(config, config_path.parent))
+            return 0
         profiles = load_profiles(find_places(config.paths, config_path.parent).profiles)
         check_profiles(config, profiles)
         if options.check:
+            check_certificate(config, config_path.parent)
             sys.stdout.write(f"{config_path.name} is fine: {len(config.sources)} sources\n")
             return 0
         raise_descriptor_limit()
@@ -324,11 +349,58 @@ def main(argv: Sequence[str], home: Path) -> int:
     return 0
 
 
+def open_door(limits: LimitsConfig) -> Door:
+    """Return the bound on connections: as configured, or what the system has descriptors for."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    room = limits.connections
+    if descriptors != resource.RLIM_INFINITY:
+        room = min(room, max(descriptors - OWN_DESCRIPTORS, descriptors // 2))
+    if room < limits.connections:
+        logger.warning(
+            "limits.connections is %d, but the system allows %d open files (ulimit -n): "
+            "there is room for %d",
+            limits.connections,
+            descriptors,
+            room,
+        )
+    return Door(limit=room, per_address=limits.connections_per_address)
+
+
 def raise_descriptor_limit() -> None:
     """Allow as many sockets and pipes as the system lets us: 1024 is a thousand viewers short."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def make_certificate(config: Config, home: Path) -> str:
+    """Make a certificate for this machine in paths.data; return what to tell who asked for it."""
+    from h5sup.web.certificates import write_self_signed
+    from h5sup.web.tls import CERT_NAME, KEY_NAME
+
+    data = find_places(config.paths, home).data
+    made = write_self_signed(data / CERT_NAME, data / KEY_NAME)
+    lines = [
+        f"made {data / CERT_NAME} and {KEY_NAME} beside it",
+        f"good until {made.ends:%Y-%m-%d} for {', '.join(made.names)}",
+        f"SHA-256 fingerprint {made.fingerprint}",
+    ]
+    if config.http.tls_cert:
+        lines.append("config.json names another one: take http.tls_cert and http.tls_key out")
+    elif config.http.tls_port:
+        lines.append("a running h5sup takes it within seconds")
+    else:
+        lines.append('put into config.json: "http": {"tls_port": 8443}, and restart h5sup')
+    lines.append("browsers ask once whether to trust it: compare the fingerprint")
+    return "\n".join(lines) + "\n"
+
+
+def check_certificate(config: Config, home: Path) -> None:
+    """Raise ConfigError for a certificate that HTTPS could not be served with."""
+    if config.http.tls_port:
+        from h5sup.web.tls import find_pair, load_pair
+
+        load_pair(*find_pair(config.http, home, find_places(config.paths, home).data))
 
 
 def check_profiles(config: Config, profiles: dict[str, Profile]) -> None:

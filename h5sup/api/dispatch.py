@@ -13,7 +13,7 @@ from h5sup.api.errors import CALL_STATUS, FETCH_STATUS, MethodError, answered, n
 from h5sup.api.headers import add_headers, preflight
 from h5sup.api.parameters import parse_parameters
 from h5sup.api.services import SERVICES, Services
-from h5sup.api.system import COOKIE
+from h5sup.api.system import cookie_name
 from h5sup.api.table import CALLS
 from h5sup.api.target import Target, normalise_path, read_parameters, read_target
 from h5sup.auth.guard import Access, Claim, Guard
@@ -138,7 +138,7 @@ def _claim_of(request: web.Request, parameters: Mapping[str, str]) -> Claim:
     return Claim(
         session=parameters.get("session", ""),
         authorization=headers.get("Authorization", ""),
-        cookie=request.cookies.get(COOKIE, ""),
+        cookie=request.cookies.get(cookie_name(request), ""),
         host=headers.get("Host", ""),
         origin=headers.get("Origin", ""),
         referer=headers.get("Referer", ""),

@@ -31,6 +31,9 @@ class HttpConfig(Section, frozen=True, kw_only=True):
 
     host: str = "0.0.0.0"  # noqa: S104 (a gateway is there to be reached)
     port: Port = 8080
+    tls_port: Port = 0
+    tls_cert: str = ""
+    tls_key: str = ""
     cors_origins: tuple[str, ...] = ()
 
 
@@ -106,6 +109,8 @@ class LimitsConfig(Section, frozen=True, kw_only=True):
     gop_bytes: ByteCount = 8_000_000
     ring_bytes: ByteCount = 8_000_000
     linger_s: Annotated[float, Meta(ge=0, le=3600)] = 20.0
+    connections: Annotated[int, Meta(ge=16, le=1_000_000)] = 3000
+    connections_per_address: Annotated[int, Meta(ge=0, le=1_000_000)] = 256
 
 
 class SubInput(Section, frozen=True, kw_only=True):

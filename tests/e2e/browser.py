@@ -27,7 +27,7 @@ PREFERENCES = {"webrtc": {"local_ips_allowed_urls": ["*"]}}
 
 
 @asynccontextmanager
-async def open_browser(profile: Path) -> AsyncIterator[BrowserContext]:
+async def open_browser(profile: Path, *flags: str) -> AsyncIterator[BrowserContext]:
     """Start Chromium with a fresh profile; it ends with the block."""
     executable = shutil.which("chromium") or pytest.fail("chromium is not installed")
     preferences = profile / "Default" / "Preferences"
@@ -35,7 +35,7 @@ async def open_browser(profile: Path) -> AsyncIterator[BrowserContext]:
     preferences.write_text(json.dumps(PREFERENCES))
     async with async_playwright() as playwright:
         context = await playwright.chromium.launch_persistent_context(
-            profile, executable_path=executable, args=FLAGS, headless=True
+            profile, executable_path=executable, args=[*FLAGS, *flags], headless=True
         )
         try:
             yield context

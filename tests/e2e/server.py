@@ -24,7 +24,10 @@ ROOT = Path(__file__).resolve().parents[2]
 RUN = ROOT / "run.py"
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 20.0
-LINE = re.compile(r"^h5sup ready on (http://127\.0\.0\.1:(\d+)) \(pid (\d+)\)\n$")
+LINE = re.compile(
+    r"^h5sup ready on (http://127\.0\.0\.1:(\d+))(?: and (https://127\.0\.0\.1:\d+))?"
+    r" \(pid (\d+)\)\n$"
+)
 
 Settings = Mapping[str, Any]
 
@@ -73,7 +76,7 @@ class Server:
         **sections: Any,
     ) -> None:
         self.folder = folder
-        self.base = ""
+        self.base = self.tls_base = ""
         self.media = folder / "media"
         self.config: dict[str, Any] = {
             "http": {"host": "127.0.0.1", "port": 0} | sections.pop("http", {}),
@@ -140,11 +143,11 @@ class Server:
             )
             line = LINE.match(output.read_text())
             assert line, f"no ready line but {output.read_text()!r}; the log: {self.log}"
-            assert int(line[3]) == self.pid
+            assert int(line[4]) == self.pid
         except BaseException:
             await self.kill()
             raise
-        self.base = line[1]
+        self.base, self.tls_base = line[1], line[3] or ""
         # the next start gets the same address: players come back to it
         self.config["http"]["port"] = int(line[2])
 

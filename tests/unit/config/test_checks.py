@@ -68,6 +68,23 @@ def test_origin_that_never_matches_is_refused(origin: str) -> None:
     assert refuse(config).path == "http.cors_origins[1]"
 
 
+@pytest.mark.parametrize(
+    ("http", "path"),
+    [
+        (HttpConfig(port=8443, tls_port=8443), "http.tls_port"),
+        (HttpConfig(tls_port=8443, tls_cert="a.pem"), "http.tls_key"),
+        (HttpConfig(tls_port=8443, tls_key="a.key"), "http.tls_cert"),
+    ],
+)
+def test_https_that_can_not_be_is_refused(http: HttpConfig, path: str) -> None:
+    assert refuse(Config(http=http)).path == path
+
+
+def test_https_is_off_or_beside_http() -> None:
+    check_config(Config(http=HttpConfig(port=0, tls_port=0)))
+    check_config(Config(http=HttpConfig(tls_port=8443, tls_cert="a.pem", tls_key="a.key")))
+
+
 def test_address_of_the_second_input_is_checked() -> None:
     assert refuse(Config(sources=(source(sub="file:///etc/passwd"),))).path == "sources[0].sub.url"
 
