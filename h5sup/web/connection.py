@@ -61,6 +61,8 @@ class Connection(web.RequestHandler):
     @property
     def is_idle(self) -> bool:
         """Return whether it waits for a request."""
+        if self._request_count == 0:  # its task may not have begun to wait
+            return True
         return self._waiter is not None and not self._waiter.done()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
