@@ -33,6 +33,16 @@ from h5sup.api.metrics import (
     collect_sources,
     serve,
 )
+from h5sup.api.process_metrics import (
+    collect_certificate,
+    collect_connections,
+    collect_limits,
+    collect_loop,
+    collect_processes,
+    collect_queues,
+    collect_restarts,
+    find_processes,
+)
 from h5sup.api.services import Services, SystemFacts
 from h5sup.auth.guard import Access, Guard
 from h5sup.auth.lockout import Lockout
@@ -48,7 +58,10 @@ from h5sup.config.profile import Profile
 from h5sup.ffmpeg.process import Launcher
 from h5sup.ffmpeg.tools import find_tools
 from h5sup.metrics.exposition import Exposition
+from h5sup.metrics.loop_lag import LoopLag
+from h5sup.metrics.processes import Processes
 from h5sup.outputs.hls.output import HlsOutput
+from h5sup.outputs.hls.window import ROOM_BYTES as HLS_ROOM_BYTES
 from h5sup.outputs.picture.pictures import Pictures
 from h5sup.outputs.rtc.output import RtcOutput
 from h5sup.outputs.rtc.whep import METHODS as WHEP_METHODS
@@ -66,6 +79,7 @@ if TYPE_CHECKING:
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a folder of our own is made in it, mode 700)
 CLOSE_TIMEOUT_S = 3.0  # for requests that are being answered when the server stops
+OVERLOADED_S = 1.0  # late in all it does for five seconds: /healthz then sends people elsewhere
 OWN_DESCRIPTORS = 256  # pipes, files and sockets that are no connection of a client
 
 logger = logging.getLogger(__name__)
@@ -110,6 +124,7 @@ class Server:
         self._profiles = profiles
         self._places = find_places(config.paths, config_path.parent)
         self._door = open_door(config.limits)
+        self._lag = LoopLag()
         self._stopping = asyncio.Event()
         self._reloading: asyncio.Task[None] | None = None
         self._registry: Registry | None = None
@@ -158,6 +173,7 @@ class Server:
         app = web.Application()
         site = Site(places.www, ailment=self._ailment)
         await site.load()
+        processes = Processes(lambda: find_processes(registry))
         services = await self._build_services(stack, registry, pictures, ws, rtc, store)
         create_api(
             app,
@@ -170,18 +186,26 @@ class Server:
                 "h5srtcapi2": rtc.signal,
             },
             prefixes={
-                "/metrics": Mount(metrics_of(services, ws, hls, rtc)),
+                "/metrics": Mount(
+                    self._metrics(services, registry, processes, ws, hls, rtc),
+                    access=Access.SCRAPE,
+                    role="Administrator",
+                ),
                 "/hls/": Mount(hls.handle),
                 "/whep/": Mount(rtc.whep, methods=WHEP_METHODS, access=Access.SOCKET),
             },
             trusted_origins=config.http.cors_origins,
         )
+        self._lag.start()
+        stack.push_async_callback(self._lag.close)
         await rtc.open()
         stack.push_async_callback(rtc.close)
         ram_watch = RamWatch(places.ram)
         ram_watch.start()
         stack.push_async_callback(ram_watch.close)
         await registry.start(config.sources)
+        processes.start()
+        stack.push_async_callback(processes.close)
         await self._listen(stack, app)
         # closed first: their viewers are told why, and no request keeps the server waiting
         stack.push_async_callback(rtc.close)
@@ -243,9 +267,44 @@ class Server:
         stack.push_async_callback(tls.close)
         return tls
 
+    def _metrics(
+        self,
+        services: Services,
+        registry: Registry,
+        processes: Processes,
+        ws: WsOutput,
+        hls: HlsOutput,
+        rtc: RtcOutput,
+    ) -> Handler:
+        """Return what answers /metrics."""
+        outputs = (("ws", ws), ("hls_keepalive", hls), ("rtc", rtc))
+        limits = self._config.limits
+        exposition = Exposition()
+        exposition.add(lambda: collect_sources(services.sources))
+        exposition.add(lambda: collect_restarts(registry))
+        exposition.add(lambda: collect_outputs(outputs))
+        exposition.add(lambda: collect_hls(hls))
+        exposition.add(lambda: collect_rtc(rtc))
+        exposition.add(lambda: collect_queues(ws))
+        exposition.add(lambda: collect_limits(limits, HLS_ROOM_BYTES))
+        exposition.add(lambda: collect_connections(self._door))
+        exposition.add(lambda: collect_loop(self._lag))
+        exposition.add(lambda: collect_processes(processes))
+        exposition.add(lambda: collect_certificate(self._tls.expires_s) if self._tls else ())
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            del request
+            return serve(exposition)
+
+        return answer
+
     def _ailment(self) -> str:
         """Return why this server can't serve, for /healthz."""
-        return "the server stops" if self._stopping.is_set() else ""
+        if self._stopping.is_set():
+            return "the server stops"
+        if self._lag.recent_s >= OVERLOADED_S:
+            return f"the server is overloaded: all it does is {self._lag.recent_s:.1f} s late"
+        return ""
 
     def _reload_soon(self) -> None:
         if self._reloading is None or self._reloading.done():
@@ -270,22 +329,6 @@ class Server:
             logger.warning("%s has changed in config.json: restart h5sup to apply it", name)
         self._config = config
         logger.info("config.json is applied")
-
-
-def metrics_of(services: Services, ws: WsOutput, hls: HlsOutput, rtc: RtcOutput) -> Handler:
-    """Return what answers /metrics."""
-    exposition = Exposition()
-    outputs = (("ws", ws), ("hls_keepalive", hls), ("rtc", rtc))
-    exposition.add(lambda: collect_sources(services.sources))
-    exposition.add(lambda: collect_outputs(outputs))
-    exposition.add(lambda: collect_hls(hls))
-    exposition.add(lambda: collect_rtc(rtc))
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        del request
-        return serve(exposition)
-
-    return answer
 
 
 def needs_restart(old: Config, new: Config) -> list[str]:

@@ -18,6 +18,7 @@ from h5sup.api.table import CALLS
 from h5sup.api.target import Target, normalise_path, read_parameters, read_target
 from h5sup.auth.guard import Access, Claim, Guard
 from h5sup.base.errors import InvalidError, NotFoundError
+from h5sup.config.model import Role
 
 MAX_FORM_BYTES = 16_384
 FORM_TIMEOUT_S = 10.0
@@ -33,6 +34,7 @@ class Mount:
     handler: Handler
     methods: tuple[str, ...] = ("GET", "HEAD")
     access: Access = Access.READ
+    role: Role = "Viewer"
 
 
 def create_api(
@@ -123,7 +125,7 @@ class Dispatcher:
         async def admitted() -> web.StreamResponse:
             _check_method(request, mount.methods)
             target = _target_of(request)
-            self._guard.admit(_claim_of(request, target.parameters), mount.access, "Viewer")
+            self._guard.admit(_claim_of(request, target.parameters), mount.access, mount.role)
             return await mount.handler(request.clone(rel_url=target.url))
 
         return await answered(request, FETCH_STATUS, admitted)

@@ -11,6 +11,7 @@ from h5sup.base.errors import ConfigError
 from h5sup.config.model import Config, HttpConfig, RtcConfig, SourceConfig
 
 ICE_URL = re.compile(r"(stuns?|turns?):[^\s/]{1,255}")  # RFC 7064, RFC 7065
+METRICS_KEY_LETTERS = 16  # it is never locked, so it must not be guessed
 SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "http", "https"})
 
 
@@ -22,6 +23,8 @@ def check_config(config: Config) -> None:
         check_source(source, f"sources[{index}].")
     if config.auth.enabled and not any(user.role == "Administrator" for user in config.auth.users):
         raise ConfigError("auth.users", "needs at least one Administrator")
+    if 0 < len(config.auth.metrics_key) < METRICS_KEY_LETTERS:
+        raise ConfigError("auth.metrics_key", f"needs {METRICS_KEY_LETTERS} letters or more")
     _check_http(config.http)
     _check_rtc(config.rtc)
 

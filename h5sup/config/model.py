@@ -55,6 +55,7 @@ class AuthConfig(Section, frozen=True, kw_only=True):
     anonymous_view: bool = False
     session_timeout_s: Annotated[int, Meta(ge=10, le=86400)] = 600
     strict_roles: bool = True
+    metrics_key: Annotated[str, Meta(max_length=128)] = ""
     users: tuple[UserConfig, ...] = (
         UserConfig(name="admin", password="12345", role="Administrator"),  # noqa: S106 (contract)
     )

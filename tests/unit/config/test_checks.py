@@ -80,6 +80,11 @@ def test_https_that_can_not_be_is_refused(http: HttpConfig, path: str) -> None:
     assert refuse(Config(http=http)).path == path
 
 
+def test_a_key_that_can_be_guessed_is_refused() -> None:
+    assert refuse(Config(auth=AuthConfig(metrics_key="x" * 15))).path == "auth.metrics_key"
+    check_config(Config(auth=AuthConfig(metrics_key="x" * 16)))
+
+
 def test_https_is_off_or_beside_http() -> None:
     check_config(Config(http=HttpConfig(port=0, tls_port=0)))
     check_config(Config(http=HttpConfig(tls_port=8443, tls_cert="a.pem", tls_key="a.key")))
