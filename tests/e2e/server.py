@@ -63,7 +63,8 @@ class Server:
     """One h5sup. `async with` starts it, and stops it with all that a good end promises.
 
     Everything lies in `folder`: config.json, media/, data/ and log. Keywords are sections of
-    config.json, merged over what tests need. `prefix` is a command that becomes run.py by exec.
+    config.json, merged over what tests need. `prefix` is a command that becomes run.py by exec;
+    `options` are run.py's.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Server:
         sources: Sequence[Settings] = (),
         prefix: Sequence[str] = (),
         run: Path = RUN,
+        options: Sequence[str] = (),
         **sections: Any,
     ) -> None:
         self.folder = folder
@@ -86,6 +88,7 @@ class Server:
             **sections,
             "sources": list(sources),
         }
+        self._options = options
         self._command = [*prefix, sys.executable, str(run)]
         self._output = folder / "output"
         self._process: Process | None = None
@@ -133,7 +136,7 @@ class Server:
 
     async def start(self) -> None:
         """Start and wait for the ready line."""
-        self._process = await self.spawn()
+        self._process = await self.spawn(*self._options)
         output = self._output
         try:
             await until(
