@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 from msgspec import structs
@@ -32,6 +33,16 @@ from h5sup.api.metrics import (
     collect_sources,
     serve,
 )
+from h5sup.api.process_metrics import (
+    collect_certificate,
+    collect_connections,
+    collect_limits,
+    collect_loop,
+    collect_processes,
+    collect_queues,
+    collect_restarts,
+    find_processes,
+)
 from h5sup.api.services import Services, SystemFacts
 from h5sup.api.subject import AllSources, InPath
 from h5sup.auth.administration import Administration
@@ -44,12 +55,15 @@ from h5sup.auth.users import Users
 from h5sup.base.errors import ConfigError, H5supError
 from h5sup.base.logs import set_up_logging
 from h5sup.config.loading import load_config, load_profiles
-from h5sup.config.model import Config, PathsConfig
+from h5sup.config.model import Config, LimitsConfig, PathsConfig
 from h5sup.config.profile import Profile
 from h5sup.ffmpeg.process import Launcher
 from h5sup.ffmpeg.tools import find_tools
 from h5sup.metrics.exposition import Exposition
+from h5sup.metrics.loop_lag import LoopLag
+from h5sup.metrics.processes import Processes
 from h5sup.outputs.hls.output import HlsOutput
+from h5sup.outputs.hls.window import ROOM_BYTES as HLS_ROOM_BYTES
 from h5sup.outputs.picture.pictures import Pictures
 from h5sup.outputs.rtc.output import RtcOutput
 from h5sup.outputs.rtc.whep import METHODS as WHEP_METHODS
@@ -58,10 +72,17 @@ from h5sup.sources.feed import Workshop
 from h5sup.sources.ram_watch import RamWatch
 from h5sup.sources.registry import Registry
 from h5sup.store.store import Store
+from h5sup.web.door import Door
+from h5sup.web.listeners import Listeners
 from h5sup.web.site import Site
+
+if TYPE_CHECKING:
+    from h5sup.web.tls import Tls
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a folder of our own is made in it, mode 700)
 CLOSE_TIMEOUT_S = 3.0  # for requests that are being answered when the server stops
+OVERLOADED_S = 1.0  # late in all it does for five seconds: /healthz then sends people elsewhere
+OWN_DESCRIPTORS = 256  # pipes, files and sockets that are no connection of a client
 
 logger = logging.getLogger(__name__)
 
@@ -104,11 +125,15 @@ class Server:
         self._config = config
         self._profiles = profiles
         self._places = find_places(config.paths, config_path.parent)
+        self._door = open_door(config.limits)
+        self._lag = LoopLag()
         self._stopping = asyncio.Event()
         self._reloading: asyncio.Task[None] | None = None
         self._registry: Registry | None = None
         self._users: Users | None = None
         self._sessions: Sessions | None = None
+        self._tls: Tls | None = None
+        self._urls: list[str] = []
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT; raises H5supError when it can't start."""
@@ -117,16 +142,14 @@ class Server:
             loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
         async with AsyncExitStack() as stack:
-            port = await self._start(stack)
-            host = self._config.http.host
-            shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 (compared)
-            line = f"h5sup ready on http://{shown}:{port} (pid {os.getpid()})"
-            sys.stdout.write(line + "\n")
+            await self._start(stack)
+            urls = " and ".join(self._urls)
+            sys.stdout.write(f"h5sup ready on {urls} (pid {os.getpid()})\n")
             sys.stdout.flush()
             await self._stopping.wait()
             logger.info("stopping")
 
-    async def _start(self, stack: AsyncExitStack) -> int:
+    async def _start(self, stack: AsyncExitStack) -> None:
         config, places = self._config, self._places
         tools = await find_tools(config.paths.ffmpeg, config.paths.ffprobe)
         launcher = Launcher(places.mark)
@@ -152,6 +175,7 @@ class Server:
         app = web.Application()
         site = Site(places.www, ailment=self._ailment)
         await site.load()
+        processes = Processes(lambda: find_processes(registry))
         services = await self._build_services(stack, registry, pictures, ws, rtc, store)
         create_api(
             app,
@@ -164,24 +188,32 @@ class Server:
                 "h5srtcapi2": rtc.signal,
             },
             prefixes={
-                "/metrics": Mount(metrics_of(services, ws, hls, rtc), AllSources()),
+                "/metrics": Mount(
+                    self._metrics(services, registry, processes, ws, hls, rtc),
+                    AllSources(),
+                    access=Access.SCRAPE,
+                    role="Administrator",
+                ),
                 "/hls/": Mount(hls.handle, InPath(2)),
                 "/whep/": Mount(rtc.whep, InPath(1), methods=WHEP_METHODS, access=Access.SOCKET),
             },
             trusted_origins=config.http.cors_origins,
         )
+        self._lag.start()
+        stack.push_async_callback(self._lag.close)
         await rtc.open()
         stack.push_async_callback(rtc.close)
         ram_watch = RamWatch(places.ram)
         ram_watch.start()
         stack.push_async_callback(ram_watch.close)
         await registry.start(config.sources)
-        port = await self._listen(stack, app)
+        processes.start()
+        stack.push_async_callback(processes.close)
+        await self._listen(stack, app)
         # closed first: their viewers are told why, and no request keeps the server waiting
         stack.push_async_callback(rtc.close)
         stack.push_async_callback(hls.close)
         stack.push_async_callback(ws.close)
-        return port
 
     async def _build_services(
         self,
@@ -213,26 +245,70 @@ class Server:
             loading_image=await asyncio.to_thread(loading.read_bytes),
         )
 
-    async def _listen(self, stack: AsyncExitStack, app: web.Application) -> int:
+    async def _listen(self, stack: AsyncExitStack, app: web.Application) -> None:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_TIMEOUT_S)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
+        assert runner.server is not None
+        listeners = Listeners(runner.server, self._door)
+        stack.callback(listeners.close)
         http = self._config.http
-        site = web.TCPSite(runner, http.host, http.port)
-        try:
-            await site.start()
-        except OSError as error:
-            raise ConfigError(
-                "http.port",
-                f"can't listen on {http.host} port {http.port}: {os.strerror(error.errno or 0)}",
-            ) from error
-        address = runner.addresses[0]
-        port: int = address[1]
-        return port
+        shown = "127.0.0.1" if http.host in ("0.0.0.0", "::") else http.host  # noqa: S104 (compared)
+        port = await listeners.open_plain(http.host, http.port)
+        self._urls.append(f"http://{shown}:{port}")
+        if http.tls_port:
+            tls = self._tls = await self._open_tls(stack)
+            port = await listeners.open_tls(http.host, http.tls_port, lambda: tls.context)
+            self._urls.append(f"https://{shown}:{port}")
+
+    async def _open_tls(self, stack: AsyncExitStack) -> Tls:
+        from h5sup.web.tls import Tls, find_pair  # its certificates take memory: if needed only
+
+        pair = find_pair(self._config.http, self._config_path.parent, self._places.data)
+        tls = Tls(*pair)
+        await tls.load()
+        tls.start()
+        stack.push_async_callback(tls.close)
+        return tls
+
+    def _metrics(
+        self,
+        services: Services,
+        registry: Registry,
+        processes: Processes,
+        ws: WsOutput,
+        hls: HlsOutput,
+        rtc: RtcOutput,
+    ) -> Handler:
+        """Return what answers /metrics."""
+        outputs = (("ws", ws), ("hls_keepalive", hls), ("rtc", rtc))
+        limits = self._config.limits
+        exposition = Exposition()
+        exposition.add(lambda: collect_sources(services.sources))
+        exposition.add(lambda: collect_restarts(registry))
+        exposition.add(lambda: collect_outputs(outputs))
+        exposition.add(lambda: collect_hls(hls))
+        exposition.add(lambda: collect_rtc(rtc))
+        exposition.add(lambda: collect_queues(ws))
+        exposition.add(lambda: collect_limits(limits, HLS_ROOM_BYTES))
+        exposition.add(lambda: collect_connections(self._door))
+        exposition.add(lambda: collect_loop(self._lag))
+        exposition.add(lambda: collect_processes(processes))
+        exposition.add(lambda: collect_certificate(self._tls.expires_s) if self._tls else ())
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            del request
+            return serve(exposition)
+
+        return answer
 
     def _ailment(self) -> str:
         """Return why this server can't serve, for /healthz."""
-        return "the server stops" if self._stopping.is_set() else ""
+        if self._stopping.is_set():
+            return "the server stops"
+        if self._lag.recent_s >= OVERLOADED_S:
+            return f"the server is overloaded: all it does is {self._lag.recent_s:.1f} s late"
+        return ""
 
     def _reload_soon(self) -> None:
         if self._reloading is None or self._reloading.done():
@@ -240,6 +316,8 @@ class Server:
 
     async def _reload(self) -> None:
         """Apply what changed in config.json; a bad file changes nothing."""
+        if self._tls is not None:
+            await self._tls.reload()
         try:
             config = await asyncio.to_thread(load_config, self._config_path)
             assert self._registry is not None
@@ -255,22 +333,6 @@ class Server:
             logger.warning("%s has changed in config.json: restart h5sup to apply it", name)
         self._config = config
         logger.info("config.json is applied")
-
-
-def metrics_of(services: Services, ws: WsOutput, hls: HlsOutput, rtc: RtcOutput) -> Handler:
-    """Return what answers /metrics."""
-    exposition = Exposition()
-    outputs = (("ws", ws), ("hls_keepalive", hls), ("rtc", rtc))
-    exposition.add(lambda: collect_sources(services.sources))
-    exposition.add(lambda: collect_outputs(outputs))
-    exposition.add(lambda: collect_hls(hls))
-    exposition.add(lambda: collect_rtc(rtc))
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        del request
-        return serve(exposition)
-
-    return answer
 
 
 def needs_restart(old: Config, new: Config) -> list[str]:
@@ -310,6 +372,9 @@ def main(argv: Sequence[str], home: Path) -> int:
         "--log", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"), help="log level"
     )
     add_import_options(parser)
+    parser.add_argument(
+        "--self-signed", action="store_true", help="make a certificate for HTTPS and exit"
+    )
     options = parser.parse_args(argv)
     if options.old_file is None and (options.kind or options.out or options.force):
         parser.error("--as, --out and --force go with --import")
@@ -320,9 +385,13 @@ def main(argv: Sequence[str], home: Path) -> int:
             import_other(options, home)
             return 0
         config = load_config(config_path)
+        if options.self_signed:
+            sys.stdout.write(make_certificate(config, config_path.parent))
+            return 0
         profiles = load_profiles(find_places(config.paths, config_path.parent).profiles)
         check_profiles(config, profiles)
         if options.check:
+            check_certificate(config, config_path.parent)
             sys.stdout.write(f"{config_path.name} is fine: {len(config.sources)} sources\n")
             return 0
         raise_descriptor_limit()
@@ -360,11 +429,58 @@ def import_other(options: argparse.Namespace, home: Path) -> None:
     sys.stdout.write(report)
 
 
+def open_door(limits: LimitsConfig) -> Door:
+    """Return the bound on connections: as configured, or what the system has descriptors for."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    room = limits.connections
+    if descriptors != resource.RLIM_INFINITY:
+        room = min(room, max(descriptors - OWN_DESCRIPTORS, descriptors // 2))
+    if room < limits.connections:
+        logger.warning(
+            "limits.connections is %d, but the system allows %d open files (ulimit -n): "
+            "there is room for %d",
+            limits.connections,
+            descriptors,
+            room,
+        )
+    return Door(limit=room, per_address=limits.connections_per_address)
+
+
 def raise_descriptor_limit() -> None:
     """Allow as many sockets and pipes as the system lets us: 1024 is a thousand viewers short."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def make_certificate(config: Config, home: Path) -> str:
+    """Make a certificate for this machine in paths.data; return what to tell who asked for it."""
+    from h5sup.web.certificates import write_self_signed
+    from h5sup.web.tls import CERT_NAME, KEY_NAME
+
+    data = find_places(config.paths, home).data
+    made = write_self_signed(data / CERT_NAME, data / KEY_NAME)
+    lines = [
+        f"made {data / CERT_NAME} and {KEY_NAME} beside it",
+        f"good until {made.ends:%Y-%m-%d} for {', '.join(made.names)}",
+        f"SHA-256 fingerprint {made.fingerprint}",
+    ]
+    if config.http.tls_cert:
+        lines.append("config.json names another one: take http.tls_cert and http.tls_key out")
+    elif config.http.tls_port:
+        lines.append("a running h5sup takes it within seconds")
+    else:
+        lines.append('put into config.json: "http": {"tls_port": 8443}, and restart h5sup')
+    lines.append("browsers ask once whether to trust it: compare the fingerprint")
+    return "\n".join(lines) + "\n"
+
+
+def check_certificate(config: Config, home: Path) -> None:
+    """Raise ConfigError for a certificate that HTTPS could not be served with."""
+    if config.http.tls_port:
+        from h5sup.web.tls import find_pair, load_pair
+
+        load_pair(*find_pair(config.http, home, find_places(config.paths, home).data))
 
 
 def check_profiles(config: Config, profiles: dict[str, Profile]) -> None:

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
-READY = re.compile(r"h5sup ready on (https?://\S+) \(pid \d+\)")
+READY = re.compile(r"h5sup ready on (http://\S+) (?:and https://\S+ )?\(pid \d+\)")
 ANY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104 (compared with, never bound)
 READY_TIMEOUT_S = 60.0  # a Raspberry Pi on a slow card needs 20 s for its imports
 POLL_S = 0.2

@@ -14,12 +14,13 @@ from h5sup.api.headers import add_headers, preflight
 from h5sup.api.parameters import parse_parameters
 from h5sup.api.services import SERVICES, Services
 from h5sup.api.subject import InQuery, Place, veil, veil_call
-from h5sup.api.system import COOKIE
+from h5sup.api.system import cookie_name
 from h5sup.api.table import CALLS
 from h5sup.api.target import Target, normalise_path, read_parameters, read_target
 from h5sup.auth.guard import Access, Claim
 from h5sup.auth.visit import VISIT, Visit
 from h5sup.base.errors import InvalidError, NotFoundError
+from h5sup.config.model import Role
 
 MAX_FORM_BYTES = 16_384
 FORM_TIMEOUT_S = 10.0
@@ -37,6 +38,7 @@ class Mount:
     """Where a request names its source."""
     methods: tuple[str, ...] = ("GET", "HEAD")
     access: Access = Access.READ
+    role: Role = "Viewer"
 
 
 def create_api(
@@ -133,7 +135,7 @@ class Dispatcher:
             _check_method(request, mount.methods)
             target = _target_of(request)
             claim = _claim_of(request, target.parameters)
-            identity = self._guard.admit(claim, mount.access, "Viewer")
+            identity = self._guard.admit(claim, mount.access, mount.role)
             seen = request.clone(rel_url=veil(target, mount.token, identity).url)
             visit = seen[VISIT] = Visit(identity, self._sessions)
             if mount.access is not Access.SOCKET:
@@ -169,7 +171,7 @@ def _claim_of(request: web.Request, parameters: Mapping[str, str]) -> Claim:
     return Claim(
         session=parameters.get("session", ""),
         authorization=headers.get("Authorization", ""),
-        cookie=request.cookies.get(COOKIE, ""),
+        cookie=request.cookies.get(cookie_name(request), ""),
         host=headers.get("Host", ""),
         origin=headers.get("Origin", ""),
         referer=headers.get("Referer", ""),

@@ -14,6 +14,9 @@ from h5sup.auth.guard import Access
 from h5sup.base.errors import AuthError
 
 COOKIE = "h5s_session"
+# Browsers keep one cookie for both ports, and let HTTP not replace one that HTTPS has set. The
+# prefix has them take it from HTTPS alone (RFC 6265bis §4.1.3.2).
+TLS_COOKIE = "__Host-h5s_session"
 
 
 class LoginParameters(Struct, frozen=True):
@@ -30,7 +33,7 @@ async def login(caller: Caller, given: LoginParameters) -> web.Response:
     )
     response = present.answer(present.session(signed_in))
     response.set_cookie(
-        COOKIE,
+        cookie_name(caller.request),
         signed_in.session_id,
         path="/",
         httponly=True,
@@ -47,7 +50,13 @@ async def logout(caller: Caller, given: NoParameters) -> web.Response:
     if caller.identity.session is not None:
         caller.services.sessions.close(caller.identity.session)
     response = present.done("Logout successfully")
-    response.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict")
+    response.del_cookie(
+        cookie_name(caller.request),
+        path="/",
+        httponly=True,
+        samesite="Strict",
+        secure=caller.request.secure,
+    )
     return response
 
 
@@ -67,6 +76,11 @@ async def get_system_info(caller: Caller, given: NoParameters) -> web.Response:
     may_know = caller.identity is not None and caller.identity.role == "Administrator"
     has_default = may_know and services.logins.has_default_password
     return present.answer(present.system(services.system, has_default_password=has_default))
+
+
+def cookie_name(request: web.Request) -> str:
+    """Return the name of the cookie that holds the session on this connection."""
+    return TLS_COOKIE if request.secure else COOKIE
 
 
 def addresses_of(request: web.Request) -> list[str]:

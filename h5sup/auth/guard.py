@@ -5,6 +5,7 @@ REST calls, WebSockets, HLS, images and pages all ask here.
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass, field
 from enum import Enum
 from urllib.parse import urlsplit
@@ -24,6 +25,8 @@ class Access(Enum):
     """Sees something: `session=`, `Authorization` or the cookie."""
     ACT = "act"
     """Changes something: `session=` or `Authorization`, and never from another site."""
+    SCRAPE = "scrape"
+    """Reads figures: as READ, or by the key of auth.metrics_key as `Authorization`."""
     SOCKET = "socket"
     """Opens a WebSocket: as READ, but the cookie only from a page of this server."""
 
@@ -114,8 +117,11 @@ class Guard:
 
     def _identify(self, claim: Claim, access: Access) -> Identity:
         session_id = claim.explicit
+        if access is Access.SCRAPE and self._is_scraper(session_id):
+            return Identity("metrics", "Administrator")
         if not session_id and (
-            access is Access.READ or (access is Access.SOCKET and claim.is_same_origin)
+            access in (Access.READ, Access.SCRAPE)
+            or (access is Access.SOCKET and claim.is_same_origin)
         ):
             session_id = claim.cookie
         session = self._sessions.find(session_id) if session_id else None
@@ -132,6 +138,10 @@ class Guard:
             if session_id
             else "there is no session: sign in"
         )
+
+    def _is_scraper(self, given: str) -> bool:
+        key = self._config.metrics_key
+        return bool(key) and hmac.compare_digest(given.encode(), key.encode())
 
     def _identity_of(self, session: Session) -> Identity | None:
         if not self._config.enabled:

@@ -8,16 +8,25 @@ import sys
 from typing import TextIO
 
 USERINFO = re.compile(r"(?<=://)([^:/@\s\"']*):[^/\s\"']*(?=@)")
-QUERY_SECRET = re.compile(
-    r"(?i)\b(session|password|passwd|pass|pwd|token_secret|oldpassword|newpassword|key)=[^&\s\"']+"
+# An address inside another one's query: rtsp%3A%2F%2Fuser%3Apassword%40camera
+QUOTED_USERINFO = re.compile(
+    r"(?i)(%3A(?:%2F){2}(?:(?!%3A|%40|%2F)[^&\s\"'])*%3A)[^&\s\"']*?(?=%40)"
 )
+HIDDEN = (
+    "session|strSession|password|passwd|pass|pwd|token_secret|oldpassword|newpassword|"
+    "credential|key"
+)
+QUERY_SECRET = re.compile(rf"(?i)(?<![a-z0-9])({HIDDEN})=[^&\s\"']+")
+JSON_SECRET = re.compile(rf"""(?i)(["'](?:\w+_)?(?:{HIDDEN})["']\s*:\s*)(["']).*?(?<!\\)\2""")
 AUTHORIZATION = re.compile(r"(?i)\b(authorization:?\s*)(\S+)\s+\S+")
 
 
 def redact(text: str) -> str:
     """Return `text` with passwords in URLs, session ids and credentials replaced by `***`."""
     text = USERINFO.sub(r"\1:***", text)
+    text = QUOTED_USERINFO.sub(r"\1***", text)
     text = QUERY_SECRET.sub(r"\1=***", text)
+    text = JSON_SECRET.sub(r"\1\2***\2", text)
     return AUTHORIZATION.sub(r"\1\2 ***", text)
 
 

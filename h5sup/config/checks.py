@@ -8,9 +8,10 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from h5sup.base.errors import ConfigError
-from h5sup.config.model import Config, RtcConfig, SourceConfig
+from h5sup.config.model import Config, HttpConfig, RtcConfig, SourceConfig
 
 ICE_URL = re.compile(r"(stuns?|turns?):[^\s/]{1,255}")  # RFC 7064, RFC 7065
+METRICS_KEY_LETTERS = 16  # it is never locked, so it must not be guessed
 SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "http", "https"})
 
 
@@ -27,12 +28,9 @@ def check_config(config: Config) -> None:
             raise ConfigError(
                 f"auth.users[{index}].sources", "an Administrator sees every source: leave it out"
             )
-    for index, origin in enumerate(config.http.cors_origins):
-        parts = urlsplit(origin)
-        if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
-            raise ConfigError(
-                f"http.cors_origins[{index}]", "must look like https://dashboard.example"
-            )
+    if 0 < len(config.auth.metrics_key) < METRICS_KEY_LETTERS:
+        raise ConfigError("auth.metrics_key", f"needs {METRICS_KEY_LETTERS} letters or more")
+    _check_http(config.http)
     _check_rtc(config.rtc)
 
 
@@ -62,6 +60,21 @@ def check_url(source_type: str, url: str, path: str) -> None:
         raise ConfigError(path, "names no host")
     if port == 0:
         raise ConfigError(path, "port 0 can't be connected to")
+
+
+def _check_http(http: HttpConfig) -> None:
+    for index, origin in enumerate(http.cors_origins):
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
+            raise ConfigError(
+                f"http.cors_origins[{index}]", "must look like https://dashboard.example"
+            )
+    if http.tls_port and http.tls_port == http.port:
+        raise ConfigError("http.tls_port", "must not be http.port: the two listen side by side")
+    if http.tls_cert and not http.tls_key:
+        raise ConfigError("http.tls_key", "names the key that belongs to http.tls_cert")
+    if http.tls_key and not http.tls_cert:
+        raise ConfigError("http.tls_cert", "names the certificate that belongs to http.tls_key")
 
 
 def _check_rtc(rtc: RtcConfig) -> None:

@@ -35,6 +35,9 @@ class HttpConfig(Section, frozen=True, kw_only=True):
 
     host: str = "0.0.0.0"  # noqa: S104 (a gateway is there to be reached)
     port: Port = 8080
+    tls_port: Port = 0
+    tls_cert: str = ""
+    tls_key: str = ""
     cors_origins: tuple[str, ...] = ()
 
 
@@ -57,6 +60,7 @@ class AuthConfig(Section, frozen=True, kw_only=True):
     anonymous_view: bool = False
     session_timeout_s: Annotated[int, Meta(ge=10, le=86400)] = 600
     strict_roles: bool = True
+    metrics_key: Annotated[str, Meta(max_length=128)] = ""
     users: tuple[UserConfig, ...] = (
         UserConfig(name="admin", password="12345", role="Administrator"),  # noqa: S106 (contract)
     )
@@ -111,6 +115,8 @@ class LimitsConfig(Section, frozen=True, kw_only=True):
     gop_bytes: ByteCount = 8_000_000
     ring_bytes: ByteCount = 8_000_000
     linger_s: Annotated[float, Meta(ge=0, le=3600)] = 20.0
+    connections: Annotated[int, Meta(ge=16, le=1_000_000)] = 3000
+    connections_per_address: Annotated[int, Meta(ge=0, le=1_000_000)] = 256
 
 
 class SubInput(Section, frozen=True, kw_only=True):

@@ -114,6 +114,7 @@ class Supervisor:
         self.state = State.STOPPED
         self.log_lines: deque[str] = deque(maxlen=LOG_LINES)
         self.restarts: Counter[Failure] = Counter()
+        self.pid: int | None = None
         self._make_attempt = make_attempt
         self._launcher = launcher
         self._stall_timeout_s = stall_timeout_s
@@ -154,6 +155,7 @@ class Supervisor:
             launch = await attempt.open()
             self._logger.info("%s: starting %s", self.name, self._redact(" ".join(launch.argv)))
             child = await self._launcher.spawn(launch.argv, pass_fds=launch.pass_fds)
+            self.pid = child.pid
             reading = asyncio.create_task(child.read_lines(self._keep), name=f"{self.name}-stderr")
             try:
                 attempt.started()
@@ -213,6 +215,7 @@ class Supervisor:
                 self._logger.error("%s: process %d can't be killed", self.name, child.pid)
             await asyncio.wait({reading}, timeout=STDERR_TIMEOUT_S)
         finally:
+            self.pid = None
             child.close()
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,6 +94,16 @@ class Feed:
     def is_running(self) -> bool:
         """Return whether its supervisor is at work."""
         return self._duty.is_running
+
+    @property
+    def pid(self) -> int | None:
+        """Return its ffmpeg's process id, while one runs."""
+        return self._supervisor.pid
+
+    @property
+    def restarts(self) -> Mapping[Failure, int]:
+        """Return how often its ffmpeg failed, by cause."""
+        return self._supervisor.restarts
 
     @property
     def log_lines(self) -> list[str]:

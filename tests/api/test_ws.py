@@ -8,11 +8,12 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from aiohttp import ClientWebSocketResponse, WSMsgType, web
+from aiohttp import ClientWebSocketResponse, TCPConnector, WSMsgType, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from h5sup.base.errors import UnavailableError
@@ -23,6 +24,8 @@ from h5sup.formats.isobmff.init_segment import parse_init
 from h5sup.outputs.ws import fanout as fanout_module
 from h5sup.outputs.ws.output import WsOutput
 from h5sup.outputs.ws.viewer import Viewer
+from h5sup.web.tls import load_pair
+from tests.fakes.authority import Authority
 from tests.fakes.mp4 import AUDIO_SCALE, VIDEO_SCALE, Camera
 
 Client = TestClient[web.Request, web.Application]
@@ -154,7 +157,11 @@ def transport_of(player: Player) -> asyncio.ReadTransport:
 
 @asynccontextmanager
 async def rig(
-    *, viewers: int = 10, viewer_bytes: int = 4_000_000, start: bool = True
+    *,
+    viewers: int = 10,
+    viewer_bytes: int = 4_000_000,
+    start: bool = True,
+    authority: Authority | None = None,
 ) -> AsyncIterator[Rig]:
     channel = Channel("front", "main", "copy", gop_bytes=8_000_000)
     held = HeldChannel(channel)
@@ -168,7 +175,13 @@ async def rig(
 
     app = web.Application()
     app.router.add_get("/ws", handle)
-    async with TestClient(TestServer(app)) as client:
+    server, connector = TestServer(app), None
+    if authority is not None:
+        issued = authority.issue()
+        server_context = (await asyncio.to_thread(load_pair, issued.cert, issued.key)).context
+        await server.start_server(ssl=server_context)
+        connector = TCPConnector(ssl=authority.client())
+    async with TestClient(server, connector=connector) as client:
         made = Rig(client, output, held)
         if start:
             made.start()
@@ -459,17 +472,27 @@ async def test_a_slow_viewer_resumes_at_a_key_fragment_with_its_times_closed_up(
         assert quick.end_s > slow.end_s + 3
 
 
-async def test_a_viewer_that_never_reads_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("is_tls", [False, True])
+async def test_a_viewer_that_never_reads_is_cut_off(
+    is_tls: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(fanout_module, "BEHIND_LIMIT_S", 0.2)
     monkeypatch.setattr(fanout_module, "SETTLING_S", 0.0)
-    async with rig(viewer_bytes=300_000) as made:
+    authority = Authority(tmp_path) if is_tls else None
+    async with rig(viewer_bytes=300_000, authority=authority) as made:
         made.play(made.camera.gop())
         player = await made.join()
         await player.start()
         transport_of(player).pause_reading()
+        assert made.output.dropped_fragments == 0
+        most_bytes = 0
         async with asyncio.timeout(20):
             while made.output.connections:
                 made.play([made.camera.fragment(picture_bytes=50_000)])
+                most_bytes = max(most_bytes, made.output.unsent_bytes)
                 await asyncio.sleep(0.001)
         assert made.channel.viewers == 0
+        assert 300_000 < most_bytes < 600_000  # what it may have, a fragment and TLS's share
+        assert made.output.unsent_bytes == 0
+        assert made.output.dropped_fragments > 1  # and they are still counted
         transport_of(player).close()  # or closing the client would wait for a goodbye

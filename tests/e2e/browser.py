@@ -28,7 +28,7 @@ PREFERENCES = {"webrtc": {"local_ips_allowed_urls": ["*"]}}
 
 @asynccontextmanager
 async def open_browser(
-    profile: Path, *, obeys_policy: bool = True
+    profile: Path, *flags: str, obeys_policy: bool = True
 ) -> AsyncIterator[BrowserContext]:
     """Start Chromium with a fresh profile; it ends with the block.
 
@@ -42,7 +42,7 @@ async def open_browser(
         context = await playwright.chromium.launch_persistent_context(
             profile,
             executable_path=executable,
-            args=FLAGS,
+            args=[*FLAGS, *flags],
             headless=True,
             bypass_csp=not obeys_policy,
         )

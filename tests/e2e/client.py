@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
@@ -23,14 +24,30 @@ CALL_TIMEOUT_S = 20.0
 class Client:
     """One who is signed in; use it in `async with`."""
 
-    def __init__(self, server: Server, user: str = "admin", password: str = "12345") -> None:
+    def __init__(
+        self,
+        server: Server,
+        user: str = "admin",
+        password: str = "12345",
+        *,
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
+        """Take who signs in; over HTTPS if it is said whom to trust."""
         self.session = ""
         self._server = server
+        self._is_tls = trust is not None
         self._user = user
         self._password = password
         self._http = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(CALL_TIMEOUT_S), cookie_jar=aiohttp.DummyCookieJar()
+            timeout=aiohttp.ClientTimeout(CALL_TIMEOUT_S),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            connector=aiohttp.TCPConnector(ssl=True if trust is None else trust),
         )
+
+    @property
+    def base(self) -> str:
+        """Return the address it calls."""
+        return self._server.tls_base if self._is_tls else self._server.base
 
     async def sign_in(self) -> None:
         """Open a session; again after the server has started anew."""
@@ -47,7 +64,7 @@ class Client:
     async def get(self, path: str, /, **parameters: str) -> tuple[int, bytes]:
         """Return status and body of any address."""
         query = parameters | ({"session": self.session} if self.session else {})
-        async with self._http.get(self._server.base + path, params=query) as response:
+        async with self._http.get(self.base + path, params=query) as response:
             return response.status, await response.read()
 
     async def source(self, token: str) -> dict[str, Any]:
@@ -82,7 +99,7 @@ class Client:
         """Watch a source over WebSocket until the block ends."""
         query = {"token": token, "session": self.session} | parameters
         async with self._http.ws_connect(
-            f"{self._server.base}/api/v1/h5swsapi", params=query, max_msg_size=0
+            f"{self.base}/api/v1/h5swsapi", params=query, max_msg_size=0
         ) as socket:
             viewer = Viewer(socket)
             reading = asyncio.create_task(viewer.read())

@@ -24,7 +24,10 @@ ROOT = Path(__file__).resolve().parents[2]
 RUN = ROOT / "run.py"
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 20.0
-LINE = re.compile(r"^h5sup ready on (http://127\.0\.0\.1:(\d+)) \(pid (\d+)\)\n$")
+LINE = re.compile(
+    r"^h5sup ready on (http://127\.0\.0\.1:(\d+))(?: and (https://127\.0\.0\.1:\d+))?"
+    r" \(pid (\d+)\)\n$"
+)
 
 Settings = Mapping[str, Any]
 
@@ -60,7 +63,8 @@ class Server:
     """One h5sup. `async with` starts it, and stops it with all that a good end promises.
 
     Everything lies in `folder`: config.json, media/, data/ and log. Keywords are sections of
-    config.json, merged over what tests need. `prefix` is a command that becomes run.py by exec.
+    config.json, merged over what tests need. `prefix` is a command that becomes run.py by exec;
+    `options` are run.py's.
     """
 
     def __init__(
@@ -70,10 +74,11 @@ class Server:
         sources: Sequence[Settings] = (),
         prefix: Sequence[str] = (),
         run: Path = RUN,
+        options: Sequence[str] = (),
         **sections: Any,
     ) -> None:
         self.folder = folder
-        self.base = ""
+        self.base = self.tls_base = ""
         self.media = folder / "media"
         self.config: dict[str, Any] = {
             "http": {"host": "127.0.0.1", "port": 0} | sections.pop("http", {}),
@@ -83,6 +88,7 @@ class Server:
             **sections,
             "sources": list(sources),
         }
+        self._options = options
         self._command = [*prefix, sys.executable, str(run)]
         self._output = folder / "output"
         self._process: Process | None = None
@@ -130,7 +136,7 @@ class Server:
 
     async def start(self) -> None:
         """Start and wait for the ready line."""
-        self._process = await self.spawn()
+        self._process = await self.spawn(*self._options)
         output = self._output
         try:
             await until(
@@ -140,11 +146,11 @@ class Server:
             )
             line = LINE.match(output.read_text())
             assert line, f"no ready line but {output.read_text()!r}; the log: {self.log}"
-            assert int(line[3]) == self.pid
+            assert int(line[4]) == self.pid
         except BaseException:
             await self.kill()
             raise
-        self.base = line[1]
+        self.base, self.tls_base = line[1], line[3] or ""
         # the next start gets the same address: players come back to it
         self.config["http"]["port"] = int(line[2])
 

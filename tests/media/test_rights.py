@@ -169,14 +169,12 @@ async def house(folder: Path, clips: Clips, **auth: Any) -> AsyncIterator[House]
     server = await asyncio.to_thread(build, config_path)
     async with AsyncExitStack() as stack:
         with patch.object(app_module, "create_api", wraps=create_api) as built:
-            port = await server._start(stack)
+            await server._start(stack)
         given = built.call_args.kwargs
         http = await stack.enter_async_context(
             aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         )
-        home = House(
-            f"http://127.0.0.1:{port}", http, auth, set(given["sockets"]), set(given["prefixes"])
-        )
+        home = House(server._urls[0], http, auth, set(given["sockets"]), set(given["prefixes"]))
         for name in PASSWORDS:
             await home.sign_in(name)
         async with asyncio.timeout(LIVES_S):

@@ -50,11 +50,23 @@ class WsOutput:
         self._viewer_bytes = viewer_bytes
         self._fanouts: dict[Channel, Fanout] = {}
         self._viewers: set[Viewer] = set()
+        self._dropped_before = 0  # by fanouts that are gone
 
     @property
     def connections(self) -> int:
         """Return how many viewers are connected."""
         return len(self._viewers)
+
+    @property
+    def unsent_bytes(self) -> int:
+        """Return what waits for all viewers."""
+        return sum(viewer.unsent_bytes for viewer in self._viewers)
+
+    @property
+    def dropped_fragments(self) -> int:
+        """Return how many fragments viewers did not get because they were behind."""
+        present = sum(one.dropped_fragments for one in self._fanouts.values())
+        return self._dropped_before + present
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one viewer until it leaves."""
@@ -105,6 +117,8 @@ class WsOutput:
             return
         fanout = self._fanouts.get(channel)
         if fanout is None or fanout.generation != channel.generation:
+            if fanout is not None:
+                self._dropped_before += fanout.dropped_fragments
             fanout = Fanout(channel, viewer_bytes=self._viewer_bytes)
             self._fanouts[channel] = fanout
         viewer.fanout = fanout
@@ -117,6 +131,7 @@ class WsOutput:
         fanout.leave(viewer)
         if not fanout.viewers and self._fanouts.get(fanout.channel) is fanout:
             del self._fanouts[fanout.channel]
+            self._dropped_before += fanout.dropped_fragments
 
     async def _listen(self, socket: web.WebSocketResponse, viewer: Viewer) -> None:
         """Read until the client leaves; live viewers have nothing to say but that they live."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from aiohttp.http_exceptions import BadStatusLine
 
-from h5sup.base.logs import set_up_logging, source_logger
+from h5sup.base.logs import redact, set_up_logging, source_logger
 
 
 @pytest.fixture
@@ -35,6 +35,29 @@ def test_secrets_are_taken_out_of_lines_and_tracebacks(written: io.StringIO) -> 
     assert "Traceback" in text
     assert "hunter2" not in text
     assert "abc123" not in text
+
+
+@pytest.mark.parametrize(
+    ("line", "written_as"),
+    [
+        ("rtsp://ann:s3cret@cam/x", "rtsp://ann:***@cam/x"),
+        ("rtsp://ann:s3:c/ret@cam", "rtsp://ann:s3:c/ret@cam"),  # no address: a slash ends a host
+        (
+            "/AddSrc?url=rtsp%3A%2F%2Fann%3As3cret%40cam&a=1",
+            "/AddSrc?url=rtsp%3A%2F%2Fann%3A***%40cam&a=1",
+        ),
+        ("url=http%3A%2F%2Fcam%2Fx&mail=a%40b", "url=http%3A%2F%2Fcam%2Fx&mail=a%40b"),
+        ("?password=s3cret&token=front", "?password=***&token=front"),
+        ("Cookie: h5s_session=s3cret; a=1", "Cookie: h5s_session=*** a=1"),
+        ("monkey=banana", "monkey=banana"),
+        ("{'password': 's3cret', 'a': 1}", "{'password': '***', 'a': 1}"),
+        ('{"strSession": "s3cret", "a": 1}', '{"strSession": "***", "a": 1}'),
+        ('{"metrics_key":"s3\\"cret"}', '{"metrics_key":"***"}'),
+        ("Authorization: Bearer s3cret", "Authorization: Bearer ***"),
+    ],
+)
+def test_each_place_of_a_secret_is_known(line: str, written_as: str) -> None:
+    assert redact(line) == written_as
 
 
 def test_one_camera_can_be_set_to_debug(written: io.StringIO) -> None:

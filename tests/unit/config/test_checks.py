@@ -90,6 +90,28 @@ def test_ice_server_that_browsers_refuse_is_refused(url: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("http", "path"),
+    [
+        (HttpConfig(port=8443, tls_port=8443), "http.tls_port"),
+        (HttpConfig(tls_port=8443, tls_cert="a.pem"), "http.tls_key"),
+        (HttpConfig(tls_port=8443, tls_key="a.key"), "http.tls_cert"),
+    ],
+)
+def test_https_that_can_not_be_is_refused(http: HttpConfig, path: str) -> None:
+    assert refuse(Config(http=http)).path == path
+
+
+def test_a_key_that_can_be_guessed_is_refused() -> None:
+    assert refuse(Config(auth=AuthConfig(metrics_key="x" * 15))).path == "auth.metrics_key"
+    check_config(Config(auth=AuthConfig(metrics_key="x" * 16)))
+
+
+def test_https_is_off_or_beside_http() -> None:
+    check_config(Config(http=HttpConfig(port=0, tls_port=0)))
+    check_config(Config(http=HttpConfig(tls_port=8443, tls_cert="a.pem", tls_key="a.key")))
+
+
 def test_address_of_the_second_input_is_checked() -> None:
     assert refuse(Config(sources=(source(sub="file:///etc/passwd"),))).path == "sources[0].sub.url"
 
