@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from aiohttp import web
 from msgspec import structs
@@ -44,9 +45,11 @@ from h5sup.base.logs import set_up_logging
 from h5sup.config.loading import load_config, load_profiles
 from h5sup.config.model import Config, PathsConfig
 from h5sup.config.profile import Profile
+from h5sup.ffmpeg.codecs import CodecProbe, read_processor
 from h5sup.ffmpeg.process import Launcher
-from h5sup.ffmpeg.tools import find_tools
+from h5sup.ffmpeg.tools import Tools, find_tools
 from h5sup.metrics.exposition import Exposition
+from h5sup.metrics.machine import Machine
 from h5sup.outputs.hls.output import HlsOutput
 from h5sup.outputs.picture.pictures import Pictures
 from h5sup.outputs.rtc.output import RtcOutput
@@ -59,6 +62,7 @@ from h5sup.store.store import Store
 from h5sup.web.site import Site
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a folder of our own is made in it, mode 700)
+ANSWER_S = 0.2  # who asked for a restart is answered first
 CLOSE_TIMEOUT_S = 3.0  # for requests that are being answered when the server stops
 
 logger = logging.getLogger(__name__)
@@ -103,6 +107,8 @@ class Server:
         self._profiles = profiles
         self._places = find_places(config.paths, config_path.parent)
         self._stopping = asyncio.Event()
+        self.wants_restart = False
+        """Whether run() ended to be started anew."""
         self._reloading: asyncio.Task[None] | None = None
         self._registry: Registry | None = None
         self._users: Users | None = None
@@ -112,7 +118,7 @@ class Server:
         """Serve until SIGTERM or SIGINT; raises H5supError when it can't start."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopping.set)
+            loop.add_signal_handler(number, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
         async with AsyncExitStack() as stack:
             port = await self._start(stack)
@@ -123,6 +129,19 @@ class Server:
             sys.stdout.flush()
             await self._stopping.wait()
             logger.info("stopping")
+
+    def _stop(self) -> None:
+        """End for good, also when a restart was asked for a moment ago."""
+        self.wants_restart = False
+        self._stopping.set()
+
+    async def restart(self) -> None:
+        """End run() for a fresh start; raises ConfigError when config.json would not allow one."""
+        await asyncio.to_thread(load_all, self._config_path)
+        if not self._stopping.is_set():
+            self.wants_restart = True
+        loop = asyncio.get_running_loop()
+        loop.call_later(ANSWER_S, self._stopping.set)
 
     async def _start(self, stack: AsyncExitStack) -> int:
         config, places = self._config, self._places
@@ -150,7 +169,11 @@ class Server:
         app = web.Application()
         site = Site(places.www, ailment=self._ailment)
         await site.load()
-        services = await self._build_services(stack, registry, pictures, ws, rtc, store)
+        machine = Machine(places.data)
+        codecs = CodecProbe(tools, launcher, places.data)
+        services = await self._build_services(
+            stack, registry, pictures, ws, rtc, store, tools, machine, codecs
+        )
         create_api(
             app,
             services,
@@ -174,6 +197,10 @@ class Server:
         ram_watch.start()
         stack.push_async_callback(ram_watch.close)
         await registry.start(config.sources)
+        machine.start()
+        stack.push_async_callback(machine.close)
+        codecs.start()
+        stack.push_async_callback(codecs.close)
         port = await self._listen(stack, app)
         # closed first: their viewers are told why, and no request keeps the server waiting
         stack.push_async_callback(rtc.close)
@@ -189,6 +216,9 @@ class Server:
         ws: WsOutput,
         rtc: RtcOutput,
         store: Store,
+        tools: Tools,
+        machine: Machine,
+        codecs: CodecProbe,
     ) -> Services:
         config = self._config
         passwords = Passwords()
@@ -206,7 +236,15 @@ class Server:
             pictures=pictures,
             ws_viewers=ws,
             rtc_viewers=rtc,
-            system=SystemFacts(version=__version__, host_id=await store.host_id()),
+            machine=machine,
+            codecs=codecs,
+            restarter=self,
+            system=SystemFacts(
+                version=__version__,
+                host_id=await store.host_id(),
+                ffmpeg=tools.version_line,
+                processor=await asyncio.to_thread(read_processor),
+            ),
             loading_image=await asyncio.to_thread(loading.read_bytes),
         )
 
@@ -310,18 +348,39 @@ def main(argv: Sequence[str], home: Path) -> int:
     set_up_logging(options.log)
     config_path = options.config.absolute()
     try:
-        config = load_config(config_path)
-        profiles = load_profiles(find_places(config.paths, config_path.parent).profiles)
-        check_profiles(config, profiles)
+        config, profiles = load_all(config_path)
         if options.check:
             sys.stdout.write(f"{config_path.name} is fine: {len(config.sources)} sources\n")
             return 0
         raise_descriptor_limit()
-        asyncio.run(Server(config_path, config, profiles).run())
+        wants_restart = asyncio.run(run_server(config_path, config, profiles))
     except H5supError as error:  # a ConfigError, or a store that can't be written
         sys.stderr.write(f"h5sup: {error}\n")
         return 1
+    if wants_restart:
+        start_anew()
     return 0
+
+
+async def run_server(config_path: Path, config: Config, profiles: dict[str, Profile]) -> bool:
+    """Serve to the end; returns whether a fresh start is wanted."""
+    server = Server(config_path, config, profiles)
+    await server.run()
+    return server.wants_restart
+
+
+def start_anew() -> NoReturn:
+    """Become the same command afresh: supervisors see one process that never ended."""
+    logger.info("starting anew")
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 (no shell)
+
+
+def load_all(config_path: Path) -> tuple[Config, dict[str, Profile]]:
+    """Return config.json and the profiles, checked; raises ConfigError."""
+    config = load_config(config_path)
+    profiles = load_profiles(find_places(config.paths, config_path.parent).profiles)
+    check_profiles(config, profiles)
+    return config, profiles
 
 
 def raise_descriptor_limit() -> None:

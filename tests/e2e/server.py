@@ -110,6 +110,10 @@ class Server:
         """Return what it said on standard error since the first start."""
         return (self.folder / "log").read_text()
 
+    def ready_lines(self) -> list[str]:
+        """Return the ready lines of this process: more than one after a restart by API."""
+        return self._output.read_text().splitlines()
+
     def add_media(self, clip: Path, name: str) -> None:
         """Put a clip into the media folder."""
         shutil.copyfile(clip, self.media / name)
