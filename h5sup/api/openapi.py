@@ -154,16 +154,20 @@ def _words(field: inspect.Field) -> str:
 
 
 def _responses(call: AnyCall, by_kind: dict[type[Struct], Json]) -> Json:
-    refusal = by_kind[present.LoginRefusal if call.name == "Login" else present.Outcome]
-    if isinstance(call.answer, str):
-        content = {call.answer: {}, "application/json": {"schema": refusal}}
-        if call.answer == "application/json":
-            content = {"application/json": {"schema": {"type": "object"}}}
-    else:
-        answer = by_kind[call.answer]
-        either = answer if answer == refusal else {"anyOf": [answer, refusal]}
-        content = {"application/json": {"schema": either}}
+    refusals = [by_kind[present.Outcome]]
+    if call.name == "Login":
+        refusals.append(by_kind[present.LoginRefusal])
+    content: Json = {"application/json": {"schema": {"type": "object"}}}
+    if not isinstance(call.answer, str):
+        answers = [by_kind[call.answer], *refusals]
+        content["application/json"]["schema"] = {"anyOf": answers}
+    elif call.answer not in content:
+        content = {call.answer: {}, "application/json": {"schema": refusals[0]}}
     found: Json = {"200": {"description": "the answer, or why there is none", "content": content}}
+    found["400"] = {
+        "description": "a request beyond all reason, such as an address of more than 8 kB",
+        "content": {"text/plain": {}},
+    }
     if call.role is not None:
         sentence = {"application/json": {"schema": by_kind[present.Outcome]}}
         found["401"] = {"description": "no session, or a dead one", "content": sentence}
