@@ -33,6 +33,7 @@ from h5sup.api.metrics import (
     collect_sources,
     serve,
 )
+from h5sup.api.report import build_report
 from h5sup.api.services import Services, SystemFacts
 from h5sup.auth.guard import Access, Guard
 from h5sup.auth.lockout import Lockout
@@ -41,7 +42,7 @@ from h5sup.auth.passwords import Passwords
 from h5sup.auth.sessions import Sessions
 from h5sup.auth.users import Users
 from h5sup.base.errors import ConfigError, H5supError
-from h5sup.base.logs import set_up_logging
+from h5sup.base.logs import RecentLines, set_up_logging
 from h5sup.config.loading import load_config, load_profiles
 from h5sup.config.model import Config, PathsConfig
 from h5sup.config.profile import Profile
@@ -59,6 +60,8 @@ from h5sup.sources.feed import Workshop
 from h5sup.sources.ram_watch import RamWatch
 from h5sup.sources.registry import Registry
 from h5sup.store.store import Store
+from h5sup.support.bundle import Install, write_bundle
+from h5sup.support.report import ReportSocket
 from h5sup.web.site import Site
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a folder of our own is made in it, mode 700)
@@ -101,7 +104,14 @@ def find_places(paths: PathsConfig, home: Path) -> Places:
 class Server:
     """The whole of h5sup in one event loop. `run()` is called once."""
 
-    def __init__(self, config_path: Path, config: Config, profiles: dict[str, Profile]) -> None:
+    def __init__(
+        self,
+        config_path: Path,
+        config: Config,
+        profiles: dict[str, Profile],
+        recent: RecentLines,
+    ) -> None:
+        self._recent = recent
         self._config_path = config_path
         self._config = config
         self._profiles = profiles
@@ -201,6 +211,14 @@ class Server:
         stack.push_async_callback(machine.close)
         codecs.start()
         stack.push_async_callback(codecs.close)
+        report = ReportSocket(
+            places.ram,
+            lambda: build_report(
+                services, load=machine.load, codecs=codecs.found, lines=self._recent.lines
+            ),
+        )
+        await report.open()
+        stack.push_async_callback(report.close)
         port = await self._listen(stack, app)
         # closed first: their viewers are told why, and no request keeps the server waiting
         stack.push_async_callback(rtc.close)
@@ -344,16 +362,26 @@ def main(argv: Sequence[str], home: Path) -> int:
     parser.add_argument(
         "--log", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"), help="log level"
     )
+    parser.add_argument(
+        "--log-format", default="text", choices=("text", "json"), help="json: an object a line"
+    )
+    parser.add_argument(
+        "--support-bundle",
+        action="store_true",
+        help="write an archive for who helps, without passwords, into this folder, and exit",
+    )
     options = parser.parse_args(argv)
-    set_up_logging(options.log)
+    recent = set_up_logging(options.log, log_format=options.log_format)
     config_path = options.config.absolute()
+    if options.support_bundle:
+        return make_bundle(config_path)
     try:
         config, profiles = load_all(config_path)
         if options.check:
             sys.stdout.write(f"{config_path.name} is fine: {len(config.sources)} sources\n")
             return 0
         raise_descriptor_limit()
-        wants_restart = asyncio.run(run_server(config_path, config, profiles))
+        wants_restart = asyncio.run(run_server(config_path, config, profiles, recent))
     except H5supError as error:  # a ConfigError, or a store that can't be written
         sys.stderr.write(f"h5sup: {error}\n")
         return 1
@@ -362,9 +390,39 @@ def main(argv: Sequence[str], home: Path) -> int:
     return 0
 
 
-async def run_server(config_path: Path, config: Config, profiles: dict[str, Profile]) -> bool:
+def make_bundle(config_path: Path) -> int:
+    """Write the support bundle into the current folder, whatever the configuration is like."""
+    try:
+        config = load_config(config_path)
+    except ConfigError:
+        config = Config()  # the bundle says what is wrong
+    places = find_places(config.paths, config_path.parent)
+    try:
+        tools = asyncio.run(find_tools(config.paths.ffmpeg, config.paths.ffprobe))
+        ffmpeg = f"{tools.ffmpeg}: {tools.version_line}"
+    except ConfigError as error:
+        ffmpeg = str(error)
+    install = Install(
+        config=config_path,
+        data=places.data,
+        profiles=places.profiles,
+        ram=places.ram,
+        ffmpeg=ffmpeg,
+    )
+    try:
+        path = write_bundle(install, Path.cwd())
+    except OSError as error:
+        sys.stderr.write(f"h5sup: the bundle can't be written: {error.strerror}\n")
+        return 1
+    sys.stdout.write(f"{path.name} holds no password, but addresses and names: look at it first\n")
+    return 0
+
+
+async def run_server(
+    config_path: Path, config: Config, profiles: dict[str, Profile], recent: RecentLines
+) -> bool:
     """Serve to the end; returns whether a fresh start is wanted."""
-    server = Server(config_path, config, profiles)
+    server = Server(config_path, config, profiles, recent)
     await server.run()
     return server.wants_restart
 

@@ -70,6 +70,7 @@ class Server:
         sources: Sequence[Settings] = (),
         prefix: Sequence[str] = (),
         run: Path = RUN,
+        options: Sequence[str] = (),
         **sections: Any,
     ) -> None:
         self.folder = folder
@@ -84,6 +85,7 @@ class Server:
             "sources": list(sources),
         }
         self._command = [*prefix, sys.executable, str(run)]
+        self._options = options
         self._output = folder / "output"
         self._process: Process | None = None
         self.media.mkdir(parents=True, exist_ok=True)
@@ -124,17 +126,23 @@ class Server:
         path.write_text(json.dumps(self.config))
         return path
 
-    async def spawn(self, *options: str) -> Process:
-        """Run the command line and wait for nothing."""
+    async def spawn(self, *options: str, folder: Path | None = None) -> Process:
+        """Run the command line, in another folder if need be, and wait for nothing."""
         config = self.write_config()
         with self._output.open("w") as out, (self.folder / "log").open("a") as log:
             return await asyncio.create_subprocess_exec(
-                *self._command, "--config", str(config), *options, stdout=out, stderr=log
+                *self._command,
+                "--config",
+                str(config),
+                *options,
+                stdout=out,
+                stderr=log,
+                cwd=folder,
             )
 
     async def start(self) -> None:
         """Start and wait for the ready line."""
-        self._process = await self.spawn()
+        self._process = await self.spawn(*self._options)
         output = self._output
         try:
             await until(
