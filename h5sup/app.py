@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from aiohttp import web
 from msgspec import structs
@@ -43,6 +43,7 @@ from h5sup.api.process_metrics import (
     collect_restarts,
     find_processes,
 )
+from h5sup.api.report import build_report
 from h5sup.api.services import Services, SystemFacts
 from h5sup.api.subject import AllSources, InPath
 from h5sup.auth.administration import Administration
@@ -53,14 +54,16 @@ from h5sup.auth.passwords import Passwords
 from h5sup.auth.sessions import Sessions
 from h5sup.auth.users import Users
 from h5sup.base.errors import ConfigError, H5supError
-from h5sup.base.logs import set_up_logging
+from h5sup.base.logs import RecentLines, set_up_logging
 from h5sup.config.loading import load_config, load_profiles
 from h5sup.config.model import Config, LimitsConfig, PathsConfig
 from h5sup.config.profile import Profile
+from h5sup.ffmpeg.codecs import CodecProbe, read_processor
 from h5sup.ffmpeg.process import Launcher
-from h5sup.ffmpeg.tools import find_tools
+from h5sup.ffmpeg.tools import Tools, find_tools
 from h5sup.metrics.exposition import Exposition
 from h5sup.metrics.loop_lag import LoopLag
+from h5sup.metrics.machine import Machine
 from h5sup.metrics.processes import Processes
 from h5sup.outputs.hls.output import HlsOutput
 from h5sup.outputs.hls.window import ROOM_BYTES as HLS_ROOM_BYTES
@@ -72,6 +75,8 @@ from h5sup.sources.feed import Workshop
 from h5sup.sources.ram_watch import RamWatch
 from h5sup.sources.registry import Registry
 from h5sup.store.store import Store
+from h5sup.support.bundle import Install, write_bundle
+from h5sup.support.report import ReportSocket
 from h5sup.web.door import Door
 from h5sup.web.listeners import Listeners
 from h5sup.web.site import Site
@@ -80,6 +85,7 @@ if TYPE_CHECKING:
     from h5sup.web.tls import Tls
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a folder of our own is made in it, mode 700)
+ANSWER_S = 0.2  # who asked for a restart is answered first
 CLOSE_TIMEOUT_S = 3.0  # for requests that are being answered when the server stops
 OVERLOADED_S = 1.0  # late in all it does for five seconds: /healthz then sends people elsewhere
 OWN_DESCRIPTORS = 256  # pipes, files and sockets that are no connection of a client
@@ -120,7 +126,14 @@ def find_places(paths: PathsConfig, home: Path) -> Places:
 class Server:
     """The whole of h5sup in one event loop. `run()` is called once."""
 
-    def __init__(self, config_path: Path, config: Config, profiles: dict[str, Profile]) -> None:
+    def __init__(
+        self,
+        config_path: Path,
+        config: Config,
+        profiles: dict[str, Profile],
+        recent: RecentLines,
+    ) -> None:
+        self._recent = recent
         self._config_path = config_path
         self._config = config
         self._profiles = profiles
@@ -128,6 +141,8 @@ class Server:
         self._door = open_door(config.limits)
         self._lag = LoopLag()
         self._stopping = asyncio.Event()
+        self.wants_restart = False
+        """Whether run() ended to be started anew."""
         self._reloading: asyncio.Task[None] | None = None
         self._registry: Registry | None = None
         self._users: Users | None = None
@@ -139,7 +154,7 @@ class Server:
         """Serve until SIGTERM or SIGINT; raises H5supError when it can't start."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopping.set)
+            loop.add_signal_handler(number, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
         async with AsyncExitStack() as stack:
             await self._start(stack)
@@ -148,6 +163,19 @@ class Server:
             sys.stdout.flush()
             await self._stopping.wait()
             logger.info("stopping")
+
+    def _stop(self) -> None:
+        """End for good, also when a restart was asked for a moment ago."""
+        self.wants_restart = False
+        self._stopping.set()
+
+    async def restart(self) -> None:
+        """End run() for a fresh start; raises ConfigError when config.json would not allow one."""
+        await asyncio.to_thread(load_all, self._config_path)
+        if not self._stopping.is_set():
+            self.wants_restart = True
+        loop = asyncio.get_running_loop()
+        loop.call_later(ANSWER_S, self._stopping.set)
 
     async def _start(self, stack: AsyncExitStack) -> None:
         config, places = self._config, self._places
@@ -176,7 +204,11 @@ class Server:
         site = Site(places.www, ailment=self._ailment)
         await site.load()
         processes = Processes(lambda: find_processes(registry))
-        services = await self._build_services(stack, registry, pictures, ws, rtc, store)
+        machine = Machine(places.data)
+        codecs = CodecProbe(tools, launcher, places.data)
+        services = await self._build_services(
+            stack, registry, pictures, ws, rtc, store, tools, machine, codecs
+        )
         create_api(
             app,
             services,
@@ -209,6 +241,18 @@ class Server:
         await registry.start(config.sources)
         processes.start()
         stack.push_async_callback(processes.close)
+        machine.start()
+        stack.push_async_callback(machine.close)
+        codecs.start()
+        stack.push_async_callback(codecs.close)
+        report = ReportSocket(
+            places.ram,
+            lambda: build_report(
+                services, load=machine.load, codecs=codecs.found, lines=self._recent.lines
+            ),
+        )
+        await report.open()
+        stack.push_async_callback(report.close)
         await self._listen(stack, app)
         # closed first: their viewers are told why, and no request keeps the server waiting
         stack.push_async_callback(rtc.close)
@@ -223,6 +267,9 @@ class Server:
         ws: WsOutput,
         rtc: RtcOutput,
         store: Store,
+        tools: Tools,
+        machine: Machine,
+        codecs: CodecProbe,
     ) -> Services:
         config = self._config
         passwords = Passwords()
@@ -241,7 +288,15 @@ class Server:
             pictures=pictures,
             ws_viewers=ws,
             rtc_viewers=rtc,
-            system=SystemFacts(version=__version__, host_id=await store.host_id()),
+            machine=machine,
+            codecs=codecs,
+            restarter=self,
+            system=SystemFacts(
+                version=__version__,
+                host_id=await store.host_id(),
+                ffmpeg=tools.version_line,
+                processor=await asyncio.to_thread(read_processor),
+            ),
             loading_image=await asyncio.to_thread(loading.read_bytes),
         )
 
@@ -375,30 +430,41 @@ def main(argv: Sequence[str], home: Path) -> int:
     parser.add_argument(
         "--self-signed", action="store_true", help="make a certificate for HTTPS and exit"
     )
+    parser.add_argument(
+        "--log-format", default="text", choices=("text", "json"), help="json: an object a line"
+    )
+    parser.add_argument(
+        "--support-bundle",
+        action="store_true",
+        help="write an archive for who helps, without passwords, into this folder, and exit",
+    )
     options = parser.parse_args(argv)
     if options.old_file is None and (options.kind or options.out or options.force):
         parser.error("--as, --out and --force go with --import")
-    set_up_logging(options.log)
+    recent = set_up_logging(options.log, log_format=options.log_format)
     config_path = options.config.absolute()
+    if options.support_bundle:
+        return make_bundle(config_path)
     try:
         if options.old_file is not None:
             import_other(options, home)
             return 0
-        config = load_config(config_path)
         if options.self_signed:
+            config = load_config(config_path)
             sys.stdout.write(make_certificate(config, config_path.parent))
             return 0
-        profiles = load_profiles(find_places(config.paths, config_path.parent).profiles)
-        check_profiles(config, profiles)
+        config, profiles = load_all(config_path)
         if options.check:
             check_certificate(config, config_path.parent)
             sys.stdout.write(f"{config_path.name} is fine: {len(config.sources)} sources\n")
             return 0
         raise_descriptor_limit()
-        asyncio.run(Server(config_path, config, profiles).run())
+        wants_restart = asyncio.run(run_server(config_path, config, profiles, recent))
     except H5supError as error:  # a ConfigError, or a store that can't be written
         sys.stderr.write(f"h5sup: {error}\n")
         return 1
+    if wants_restart:
+        start_anew()
     return 0
 
 
@@ -444,6 +510,57 @@ def open_door(limits: LimitsConfig) -> Door:
             room,
         )
     return Door(limit=room, per_address=limits.connections_per_address)
+
+
+def make_bundle(config_path: Path) -> int:
+    """Write the support bundle into the current folder, whatever the configuration is like."""
+    try:
+        config = load_config(config_path)
+    except ConfigError:
+        config = Config()  # the bundle says what is wrong
+    places = find_places(config.paths, config_path.parent)
+    try:
+        tools = asyncio.run(find_tools(config.paths.ffmpeg, config.paths.ffprobe))
+        ffmpeg = f"{tools.ffmpeg}: {tools.version_line}"
+    except ConfigError as error:
+        ffmpeg = str(error)
+    install = Install(
+        config=config_path,
+        data=places.data,
+        profiles=places.profiles,
+        ram=places.ram,
+        ffmpeg=ffmpeg,
+    )
+    try:
+        path = write_bundle(install, Path.cwd())
+    except OSError as error:
+        sys.stderr.write(f"h5sup: the bundle can't be written: {error.strerror}\n")
+        return 1
+    sys.stdout.write(f"{path.name} holds no password, but addresses and names: look at it first\n")
+    return 0
+
+
+async def run_server(
+    config_path: Path, config: Config, profiles: dict[str, Profile], recent: RecentLines
+) -> bool:
+    """Serve to the end; returns whether a fresh start is wanted."""
+    server = Server(config_path, config, profiles, recent)
+    await server.run()
+    return server.wants_restart
+
+
+def start_anew() -> NoReturn:
+    """Become the same command afresh: supervisors see one process that never ended."""
+    logger.info("starting anew")
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 (no shell)
+
+
+def load_all(config_path: Path) -> tuple[Config, dict[str, Profile]]:
+    """Return config.json and the profiles, checked; raises ConfigError."""
+    config = load_config(config_path)
+    profiles = load_profiles(find_places(config.paths, config_path.parent).profiles)
+    check_profiles(config, profiles)
+    return config, profiles
 
 
 def raise_descriptor_limit() -> None:

@@ -26,6 +26,9 @@ MAX_FORM_BYTES = 16_384
 FORM_TIMEOUT_S = 10.0
 FORM = "application/x-www-form-urlencoded"
 
+DOCS = "/api/docs"
+DOCS_PAGE = "api.html"
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -100,6 +103,8 @@ class Dispatcher:
         for prefix, mount in self._prefixes.items():
             if path.startswith(prefix):
                 return await self._handle_output(request, mount)
+        if path.lower().rstrip("/") == DOCS:
+            return web.Response(status=302, headers={"Location": _up(path) + DOCS_PAGE})
         if path.lower().startswith("/api/"):
             return await answered(request, CALL_STATUS, lambda: self._handle_call(request))
         page = request.clone(rel_url=Target(path, {}).url)
@@ -178,6 +183,11 @@ def _claim_of(request: web.Request, parameters: Mapping[str, str]) -> Claim:
         fetch_site=headers.get("Sec-Fetch-Site", ""),
         user_agent=headers.get("User-Agent", ""),
     )
+
+
+def _up(path: str) -> str:
+    """Return the way from a path to the top: a proxy may have put something before it."""
+    return "../" * (path.count("/") - 1)
 
 
 def _check_method(request: web.Request, allowed: tuple[str, ...]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from aiohttp import web
@@ -14,14 +15,20 @@ from h5sup.auth.login import Logins
 from h5sup.auth.sessions import Sessions
 from h5sup.bus.channel import Channel, ChannelState
 from h5sup.config.model import SourceConfig
+from h5sup.ffmpeg.codecs import Codecs
+from h5sup.metrics.machine import Load
 
 
 class Feed(Protocol):
-    """One input of a source."""
+    """One input of a source, or what is derived from it."""
 
     @property
     def channel(self) -> Channel:
         """What it carries now."""
+
+    @property
+    def log_lines(self) -> Sequence[LogLine]:
+        """What its ffmpegs said last, without secrets."""
 
 
 class Source(Protocol):
@@ -54,6 +61,26 @@ class Source(Protocol):
     @property
     def main(self) -> Feed:
         """Its main input."""
+
+    @property
+    def sub(self) -> Feed | None:
+        """Its second, smaller input."""
+
+    @property
+    def feeds(self) -> Sequence[Feed]:
+        """Its inputs and what is derived from them."""
+
+
+class LogLine(Protocol):
+    """One line that an ffmpeg said."""
+
+    @property
+    def at(self) -> datetime:
+        """When it came."""
+
+    @property
+    def text(self) -> str:
+        """What it says, without secrets."""
 
 
 class Sources(Protocol):
@@ -135,12 +162,40 @@ class RtcViewers(Connections, Protocol):
         """Of each who is connected."""
 
 
+class Machine(Protocol):
+    """How busy this machine is."""
+
+    @property
+    def uptime_s(self) -> float:
+        """How long h5sup has run."""
+
+    async def sampled(self) -> Load:
+        """Return the newest load; at the very start it takes a second."""
+
+
+class CodecFinder(Protocol):
+    """What this machine encodes and decodes."""
+
+    async def codecs(self) -> Codecs:
+        """Return what passed its trial; raises UnavailableError while it is being tried."""
+
+
+class Restarter(Protocol):
+    """What starts the server anew."""
+
+    async def restart(self) -> None:
+        """Do so soon, after the answer; raises ConfigError when it would not start again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemFacts:
     """What never changes while the process runs."""
 
     version: str
     host_id: str
+    ffmpeg: str
+    """What ffmpeg says of its version."""
+    processor: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +210,9 @@ class Services:
     pictures: Pictures
     ws_viewers: Connections
     rtc_viewers: RtcViewers
+    machine: Machine
+    codecs: CodecFinder
+    restarter: Restarter
     system: SystemFacts
     loading_image: bytes
     """What GetImage answers before the first frame, a JPEG."""

@@ -79,20 +79,7 @@ class TokenParameters(Struct, frozen=True):
 
 async def get_src(caller: Caller, given: GetSrcParameters) -> web.Response:
     """List the sources."""
-    services = caller.services
-    if given.token:
-        found = [services.sources.get(given.token)]
-    else:
-        found = [one for one in services.sources.sources() if caller.may_see(one.config.token)]
-    viewers: dict[str, list[RtcFigures]] = {}
-    for figures in services.rtc_viewers.figures:
-        viewers.setdefault(figures.token, []).append(figures)
-    listed = [
-        present.source(one, viewers.get(one.config.token, ()))
-        for one in found
-        if given.type is None or present.source_type(one.config) == given.type
-    ]
-    return present.answer(present.SourcesAnswer(listed))
+    return present.answer(present.SourcesAnswer(list_sources(caller, given)))
 
 
 async def add_src_file(caller: Caller, given: AddSrcFileParameters) -> web.Response:
@@ -149,6 +136,23 @@ async def get_loading_image(caller: Caller, given: NoParameters) -> web.Response
     """Return the picture that is shown until the first frame."""
     del given
     return web.Response(body=caller.services.loading_image, content_type="image/jpeg")
+
+
+def list_sources(caller: Caller, given: GetSrcParameters) -> list[present.SourceAnswer]:
+    """Return the sources that are asked for; raises NotFoundError for a token without one."""
+    services = caller.services
+    if given.token:
+        found = [services.sources.get(given.token)]
+    else:
+        found = [one for one in services.sources.sources() if caller.may_see(one.config.token)]
+    viewers: dict[str, list[RtcFigures]] = {}
+    for figures in services.rtc_viewers.figures:
+        viewers.setdefault(figures.token, []).append(figures)
+    return [
+        present.source(one, viewers.get(one.config.token, ()))
+        for one in found
+        if given.type is None or present.source_type(one.config) == given.type
+    ]
 
 
 def take_out_credentials(url: str) -> tuple[str, str, str]:

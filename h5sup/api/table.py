@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from h5sup.api import connections, sources, system, users
+from h5sup.api import cloud, connections, machine, openapi, sources, streams, system, users
 from h5sup.api.call import AnyCall
 
-CALLS: tuple[AnyCall, ...] = (*system.CALLS, *users.CALLS, *sources.CALLS, *connections.CALLS)
+DECLARED: tuple[AnyCall, ...] = (
+    *system.CALLS,
+    *machine.CALLS,
+    *users.CALLS,
+    *sources.CALLS,
+    *streams.CALLS,
+    *cloud.CALLS,
+    *connections.CALLS,
+)
+CALLS: tuple[AnyCall, ...] = (*DECLARED, openapi.declare(DECLARED))

@@ -11,9 +11,11 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import NoReturn, Protocol
 
+from h5sup.base.clock import utc_now
 from h5sup.base.errors import ConfigError, Failure, H5supError, SourceError
 from h5sup.ffmpeg.diagnosis import RAM_IS_FULL, diagnose, diagnose_stall
 from h5sup.ffmpeg.lines import build_redactor
@@ -43,6 +45,14 @@ class Launch:
 
     argv: list[str]
     pass_fds: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """What a process said on standard error, without secrets, and when."""
+
+    at: datetime
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +122,7 @@ class Supervisor:
         """
         self.name = name
         self.state = State.STOPPED
-        self.log_lines: deque[str] = deque(maxlen=LOG_LINES)
+        self.log_lines: deque[LogLine] = deque(maxlen=LOG_LINES)
         self.restarts: Counter[Failure] = Counter()
         self.pid: int | None = None
         self._make_attempt = make_attempt
@@ -223,7 +233,7 @@ class Supervisor:
     def _keep(self, line: str) -> None:
         line = self._redact(line)
         self._lines.append(line)
-        self.log_lines.append(line)
+        self.log_lines.append(LogLine(utc_now(), line))
 
     def _as_failure(self, error: Exception) -> SourceError:
         if isinstance(error, SourceError):

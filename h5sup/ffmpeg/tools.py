@@ -24,6 +24,8 @@ class Tools:
     ffmpeg: str
     ffprobe: str
     version: tuple[int, int]
+    version_line: str = ""
+    """What ffmpeg says of itself first: it differs between two builds of one version."""
 
 
 async def find_tools(ffmpeg: str, ffprobe: str) -> Tools:
@@ -35,9 +37,9 @@ async def find_tools(ffmpeg: str, ffprobe: str) -> Tools:
     ]
     await _find(setpriv, "", "install it with: apt install util-linux")
     launcher = Launcher("tools")
-    version = await _version(launcher, paths[0], "paths.ffmpeg")
+    version, line = await _version(launcher, paths[0], "paths.ffmpeg")
     await _version(launcher, paths[1], "paths.ffprobe")
-    return Tools(paths[0], paths[1], version)
+    return Tools(paths[0], paths[1], version, line)
 
 
 def parse_version(text: str) -> tuple[int, int] | None:
@@ -56,17 +58,18 @@ async def _find(name: str, path: str, advice: str) -> str:
     return found
 
 
-async def _version(launcher: Launcher, program: str, path: str) -> tuple[int, int]:
+async def _version(launcher: Launcher, program: str, path: str) -> tuple[tuple[int, int], str]:
     try:
         answer = await launcher.run_job(
             [program, "-version"], timeout_s=VERSION_TIMEOUT_S, max_bytes=100_000
         )
     except (JobError, OSError) as error:
         raise ConfigError(path, f"{program} can't be run: {error}") from error
-    version = parse_version(answer.decode(errors="replace"))
+    text = answer.decode(errors="replace")
+    version = parse_version(text)
     if version is None:
         raise ConfigError(path, f"{program} does not tell its version, is it ffmpeg?")
     if version < OLDEST:
         found = ".".join(map(str, version))
         raise ConfigError(path, f"{program} is version {found}, h5sup needs 5.1 or newer")
-    return version
+    return version, text.partition("\n")[0].partition(" Copyright")[0].strip()

@@ -16,7 +16,7 @@ from h5sup.config.model import HlsConfig, LimitsConfig
 from h5sup.config.profile import Profile
 from h5sup.ffmpeg.media import Tracks
 from h5sup.ffmpeg.process import Launcher
-from h5sup.ffmpeg.supervisor import Attempt, State, Supervisor
+from h5sup.ffmpeg.supervisor import Attempt, LogLine, State, Supervisor
 from h5sup.ffmpeg.tools import Tools
 from h5sup.sources.on_demand import OnDemand
 from h5sup.sources.pipes import PipeReader
@@ -106,7 +106,7 @@ class Feed:
         return self._supervisor.restarts
 
     @property
-    def log_lines(self) -> list[str]:
+    def log_lines(self) -> list[LogLine]:
         """Return what ffmpeg said last, without secrets."""
         return list(self._supervisor.log_lines)
 

@@ -32,8 +32,11 @@ from h5sup.store.store import Store
 from h5sup.web.site import Site
 from tests.api.fakes import (
     LOADING,
+    FakeCodecs,
     FakeConnections,
+    FakeMachine,
     FakePictures,
+    FakeRestarter,
     FakeRtcViewers,
     FakeSources,
     source,
@@ -68,6 +71,8 @@ class Backend:
     users: Users
     clock: Clock
     rtc_viewers: FakeRtcViewers
+    codecs: FakeCodecs
+    restarter: FakeRestarter
     seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     """Path and query of what the outputs were handed."""
 
@@ -131,6 +136,7 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
             source("clip", type="file", url="a.mp4"),
         )
         pictures, rtc_viewers = FakePictures(), FakeRtcViewers()
+        codecs, restarter = FakeCodecs(), FakeRestarter()
         services = Services(
             guard=guard,
             logins=logins,
@@ -140,7 +146,15 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
             pictures=pictures,
             ws_viewers=FakeConnections(),
             rtc_viewers=rtc_viewers,
-            system=SystemFacts(version="0.1.0", host_id="h" * 32),
+            machine=FakeMachine(),
+            codecs=codecs,
+            restarter=restarter,
+            system=SystemFacts(
+                version="0.1.0",
+                host_id="h" * 32,
+                ffmpeg="ffmpeg version 5.1.9",
+                processor="A processor",
+            ),
             loading_image=LOADING,
         )
         seen: list[tuple[str, dict[str, str]]] = []
@@ -178,7 +192,18 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
         client = TestClient(TestServer(app), cookie_jar=DummyCookieJar())
         await client.start_server()
         opened.append((client, passwords, store))
-        return Backend(client, sources, pictures, sessions, users, clock, rtc_viewers, seen)
+        return Backend(
+            client,
+            sources,
+            pictures,
+            sessions,
+            users,
+            clock,
+            rtc_viewers,
+            codecs,
+            restarter,
+            seen,
+        )
 
     yield make
     for client, passwords, store in opened:

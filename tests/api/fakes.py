@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 import msgspec
 
-from h5sup.base.errors import ConfigError, ConflictError, NotFoundError
+from h5sup.base.errors import ConfigError, ConflictError, NotFoundError, UnavailableError
 from h5sup.bus.channel import Channel, ChannelState
 from h5sup.config.model import SourceConfig
+from h5sup.ffmpeg.codecs import Codecs
+from h5sup.ffmpeg.supervisor import LogLine
+from h5sup.metrics.machine import Load
 
 JPEG = b"\xff\xd8 a picture \xff\xd9"
 LOADING = b"\xff\xd8 loading \xff\xd9"
@@ -17,8 +20,9 @@ LOADING = b"\xff\xd8 loading \xff\xd9"
 class FakeFeed:
     """One input with a real channel."""
 
-    def __init__(self, token: str) -> None:
-        self.channel = Channel(token, "main", "copy", gop_bytes=1000)
+    def __init__(self, token: str, name: str = "main") -> None:
+        self.channel = Channel(token, name, "copy", gop_bytes=100_000)
+        self.log_lines: list[LogLine] = []
 
 
 class FakeSource:
@@ -28,8 +32,13 @@ class FakeSource:
         self.config = config
         self.from_file = from_file
         self.main = FakeFeed(config.token)
+        self.sub = FakeFeed(config.token, "sub") if config.sub.url else None
         self.viewers = 0
         self.note = ""
+
+    @property
+    def feeds(self) -> list[FakeFeed]:
+        return [feed for feed in (self.main, self.sub) if feed is not None]
 
     @property
     def state(self) -> ChannelState:
@@ -109,6 +118,54 @@ class FakeRtcViewers(FakeConnections):
 
     def __init__(self) -> None:
         self.figures: list[FakeRtcFigures] = []
+
+
+class FakeMachine:
+    """A machine that has run for 83 minutes."""
+
+    uptime_s = 83 * 60 + 7.0
+
+    async def sampled(self) -> Load:
+        return Load(
+            cpu_percent=15.6,
+            own_cpu_percent=31.24,
+            memory_percent=39.4,
+            own_memory_bytes=150_000_000,
+            in_kbps=8012.3,
+            out_kbps=15.5,
+            disk_total_bytes=937_300_000_000,
+            disk_free_bytes=806_100_000,
+        )
+
+
+class FakeCodecs:
+    """Codecs that have been tried, or are being tried while `found` is None."""
+
+    def __init__(self) -> None:
+        self.found: Codecs | None = Codecs(
+            sw_encoders={"h264": ("libx264",), "vp9": ("libvpx-vp9",)},
+            hw_encoders={"hevc": ("hevc_vaapi",), "h264": ("h264_vaapi",)},
+            sw_decoders={"h264": ("h264",)},
+            hw_decoders={"h264": ("vaapi",), "hevc": ("hevc_v4l2m2m", "vaapi")},
+        )
+
+    async def codecs(self) -> Codecs:
+        if self.found is None:
+            raise UnavailableError("the codecs are being tried: ask again in half a minute")
+        return self.found
+
+
+class FakeRestarter:
+    """Counts; refuses with the error it is given."""
+
+    def __init__(self) -> None:
+        self.restarts = 0
+        self.error: ConfigError | None = None
+
+    async def restart(self) -> None:
+        if self.error is not None:
+            raise self.error
+        self.restarts += 1
 
 
 def source(token: str, *, from_file: bool = False, **changes: object) -> FakeSource:

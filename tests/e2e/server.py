@@ -90,6 +90,7 @@ class Server:
         }
         self._options = options
         self._command = [*prefix, sys.executable, str(run)]
+        self._options = options
         self._output = folder / "output"
         self._process: Process | None = None
         self.media.mkdir(parents=True, exist_ok=True)
@@ -116,6 +117,10 @@ class Server:
         """Return what it said on standard error since the first start."""
         return (self.folder / "log").read_text()
 
+    def ready_lines(self) -> list[str]:
+        """Return the ready lines of this process: more than one after a restart by API."""
+        return self._output.read_text().splitlines()
+
     def add_media(self, clip: Path, name: str) -> None:
         """Put a clip into the media folder."""
         shutil.copyfile(clip, self.media / name)
@@ -126,12 +131,18 @@ class Server:
         path.write_text(json.dumps(self.config))
         return path
 
-    async def spawn(self, *options: str) -> Process:
-        """Run the command line and wait for nothing."""
+    async def spawn(self, *options: str, folder: Path | None = None) -> Process:
+        """Run the command line, in another folder if need be, and wait for nothing."""
         config = self.write_config()
         with self._output.open("w") as out, (self.folder / "log").open("a") as log:
             return await asyncio.create_subprocess_exec(
-                *self._command, "--config", str(config), *options, stdout=out, stderr=log
+                *self._command,
+                "--config",
+                str(config),
+                *options,
+                stdout=out,
+                stderr=log,
+                cwd=folder,
             )
 
     async def start(self) -> None:

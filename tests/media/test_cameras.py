@@ -250,7 +250,7 @@ async def test_digest_login(clips: Clips, station: StationMaker) -> None:
         wrong = await base.add("wrong", url, user="admin", password="hunter2")
         await base.until(lambda: right.is_online)
         await base.until_failed(wrong, "password")
-        said = "\n".join([wrong.state.reason, *wrong.main.log_lines, *right.main.log_lines])
+        said = repr([wrong.state.reason, *wrong.main.log_lines, *right.main.log_lines])
         assert "hunter2" not in said
         assert password not in said
 

@@ -253,7 +253,7 @@ async def test_garbage_and_long_lines_on_standard_error_are_harmless(launcher: L
     )
     async with supervise(launcher, lambda: Run(script)) as bench:
         await bench.until_state(State.BACKOFF)
-        lines = list(bench.supervisor.log_lines)
+        lines = [line.text for line in bench.supervisor.log_lines]
     assert "[error] last words" in lines
     assert all(len(line) <= 1000 for line in lines)
 
@@ -300,7 +300,7 @@ async def test_lines_are_logged_on_failure_only_and_redacted(
         await bench.until(
             lambda: "ffmpeg: [error] rtsp://***:***@cam/ *** *** said" in caplog.text
         )
-    everything = caplog.text + "".join(bench.supervisor.log_lines) + repr(bench.states)
+    everything = caplog.text + repr(bench.supervisor.log_lines) + repr(bench.states)
     assert "hunter" not in everything
     assert "front: ffmpeg ended with exit code 1; next try in" in caplog.text
 

@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
 
 import pytest
 from aiohttp.http_exceptions import BadStatusLine
 
-from h5sup.base.logs import redact, set_up_logging, source_logger
+from h5sup.base.logs import RecentLines, redact, set_up_logging, source_logger
 
 
 @pytest.fixture
-def written() -> Iterator[io.StringIO]:
-    """Return what is logged, and leave logging as it was."""
+def make_logs() -> Iterator[Callable[..., tuple[io.StringIO, RecentLines]]]:
+    """Return what sets up logging into a text, and leave logging as it was."""
     root, server = logging.getLogger(), logging.getLogger("aiohttp.server")
     handlers, level, filters = root.handlers[:], root.level, server.filters[:]
-    target = io.StringIO()
-    set_up_logging("INFO", target)
-    yield target
+
+    def make(**options: Any) -> tuple[io.StringIO, RecentLines]:
+        target = io.StringIO()
+        return target, set_up_logging("INFO", target, **options)
+
+    yield make
     root.handlers[:], server.filters[:] = handlers, filters
     root.setLevel(level)
     logging.getLogger("aiohttp.access").setLevel(logging.NOTSET)
+
+
+@pytest.fixture
+def written(make_logs: Callable[..., tuple[io.StringIO, RecentLines]]) -> io.StringIO:
+    """Return what is logged as text."""
+    return make_logs()[0]
 
 
 def test_secrets_are_taken_out_of_lines_and_tracebacks(written: io.StringIO) -> None:
@@ -75,3 +87,39 @@ def test_requests_that_are_no_http_leave_no_line(written: io.StringIO) -> None:
     logger.error("Error handling request", exc_info=ZeroDivisionError("a bug"))
     assert written.getvalue().count("Error handling request") == 1
     assert "a bug" in written.getvalue()
+
+
+def test_json_is_an_object_a_line_with_the_token_and_no_secret(
+    make_logs: Callable[..., tuple[io.StringIO, RecentLines]],
+) -> None:
+    written, _ = make_logs(log_format="json")
+    source_logger("front.door").warning("at %s\nnext line", "rtsp://ann:hunter2@cam/")
+    try:
+        int("session=abc123")
+    except ValueError:
+        logging.getLogger("h5sup.app").exception('it "failed"')
+
+    first, second = (json.loads(line) for line in written.getvalue().splitlines())
+    assert datetime.fromisoformat(first.pop("time")).tzinfo is not None
+    assert first == {
+        "level": "WARNING",
+        "logger": "h5sup.source.front.door",
+        "token": "front.door",
+        "message": "at rtsp://ann:***@cam/\nnext line",
+    }
+    assert "token" not in second
+    assert second["message"].startswith('it "failed"\nTraceback')
+    assert "abc123" not in second["message"]
+
+
+def test_newest_lines_are_kept_within_bounds(
+    make_logs: Callable[..., tuple[io.StringIO, RecentLines]],
+) -> None:
+    _, recent = make_logs()
+    for number in range(700):
+        logging.getLogger("h5sup").info("line %d password=hunter2", number)
+    logging.getLogger("h5sup").info("x" * 100_000)
+
+    assert len(recent.lines) == 500
+    assert "line 699 password=***" in recent.lines[-2]
+    assert len(recent.lines[-1]) == 2000

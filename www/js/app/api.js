@@ -195,3 +195,22 @@ export function pictureUrl(token) {
   if (session()) query.set("session", session());
   return `api/v1/GetImage?${query}`;
 }
+
+/** All calls, as OpenAPI describes them. */
+export async function description() {
+  return await call("openapi.json");
+}
+
+/**
+ * What a call answers, as text: its JSON set in lines, or what else came.
+ * @param {string} name of a call that only reads
+ * @param {Record<string, string>} parameters
+ */
+export async function tryCall(name, parameters) {
+  const query = new URLSearchParams(parameters);
+  if (session()) query.set("session", session());
+  const response = await ask(`api/v1/${name}?${query}`);
+  const head = `HTTP ${response.status} ${response.headers.get("Content-Type") ?? ""}\n`;
+  if (!response.headers.get("Content-Type")?.includes("json")) return head;
+  return head + JSON.stringify(await response.json(), null, 2);
+}

@@ -112,4 +112,14 @@ export const WORDS = {
   noToken: ["This address names no camera: add ?token=…", "网址中缺少摄像机标识：请添加 ?token=…"],
   needSignIn: ["Sign in to watch this camera.", "请先登录再观看。"],
   allCameras: ["All cameras", "全部摄像机"],
+  apiTitle: ["The REST API", "REST 接口"],
+  apiLead: [
+    "Every call of this server. Those that only read can be tried here.",
+    "本服务器的全部接口。只读接口可以在此试用。",
+  ],
+  apiSearch: ["Search", "搜索"],
+  apiRole: ["Least role: {role}", "最低权限：{role}"],
+  apiPublic: ["Nobody needs to be signed in", "无需登录"],
+  apiRequired: ["required", "必填"],
+  apiTry: ["Try it", "试用"],
 };
