@@ -16,6 +16,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from h5sup.auth.guard import ANONYMOUS
+from h5sup.auth.sessions import Sessions
+from h5sup.auth.visit import VISIT, Visit
 from h5sup.config.model import RtcConfig
 from h5sup.formats.rtp import sequence_distance, timestamp_distance
 from h5sup.outputs.rtc import burst
@@ -57,9 +60,14 @@ async def open_room(
             made.registry, RtcConfig(port=free_port()), viewers=50, segments=segments
         )
         await output.open()
+
+        async def admit(request: web.Request) -> web.StreamResponse:
+            request[VISIT] = Visit(ANONYMOUS, Sessions(600))
+            return await output.whep(request)
+
         app = web.Application()
         for method in METHODS:
-            app.router.add_route(method, "/whep/{path:.*}", output.whep)
+            app.router.add_route(method, "/whep/{path:.*}", admit)
         runner = web.AppRunner(app)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -59,6 +59,14 @@ def test_without_login_nobody_need_administer() -> None:
     check_config(Config(auth=AuthConfig(enabled=False, users=())))
 
 
+def test_administrator_with_a_list_of_sources_is_refused() -> None:
+    limited = UserConfig(name="b", password="x", role="Administrator", sources=("front",))
+    error = refuse(Config(auth=AuthConfig(users=(user("a"), limited))))
+    assert error.path == "auth.users[1].sources"
+    viewer = UserConfig(name="b", password="x", sources=("front", "nvr--*"))
+    check_config(Config(auth=AuthConfig(users=(user("a"), viewer))))
+
+
 @pytest.mark.parametrize("origin", ["https://a.example", "http://192.0.2.1:8080"])
 def test_origin_as_browsers_send_it_passes(origin: str) -> None:
     check_config(Config(http=HttpConfig(cors_origins=(origin,))))

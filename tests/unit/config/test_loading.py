@@ -97,6 +97,14 @@ def test_token_that_can_not_stand_in_a_url_is_refused(path: Path, token: str) ->
     assert error.problem == "must be 1 to 64 letters, digits, '_', '.' or '-', without '--'"
 
 
+@pytest.mark.parametrize("pattern", ["", "a b", "*a", "a**", "a*b", "a,b", "x" * 129, "a\n"])
+def test_list_of_what_are_no_tokens_is_refused(path: Path, pattern: str) -> None:
+    user = {"name": "vera", "password": "x", "sources": ["front", pattern]}
+    error = refuse(path, {"auth": {"users": [user]}})
+    assert error.path == "auth.users[0].sources[1]"
+    assert error.problem == "must be a token, or the beginning of tokens followed by '*'"
+
+
 @pytest.mark.parametrize("token", ["a", "...", "Front_door-1.main", "x" * 64, "-"])
 def test_token_of_the_allowed_letters_is_taken(token: str) -> None:
     assert parse_source(SOURCE | {"token": token}).token == token
