@@ -1,4 +1,4 @@
-"""Print what h5sup costs: `python -m tests.bench [fanout] [fixed] [join] [glass] [llhls] [rtc]`.
+"""Print what h5sup costs: `python -m tests.bench [part ...]`, the parts are in PARTS.
 
 CPU is the manager's own, user and system, in nanoseconds from /proc/<pid>/schedstat.
 """
@@ -20,6 +20,7 @@ from statistics import median
 import psutil
 from playwright.async_api import Page
 
+from tests.bench.crowd import crowded
 from tests.bench.llhls import llhls
 from tests.bench.measure import CACHE, cpu_s, in_chromium, row, server_of
 from tests.bench.rtc import rtc
@@ -217,6 +218,7 @@ PARTS = {
     "glass": glass,
     "llhls": llhls,
     "rtc": rtc,
+    "crowd": crowded,
 }
 
 
