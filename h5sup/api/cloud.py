@@ -11,7 +11,7 @@ from aiohttp import web
 from msgspec import Meta, Struct, field
 
 from h5sup.api import present
-from h5sup.api.call import Call, Caller, CallToken, NoParameters
+from h5sup.api.call import Call, Caller, NoParameters
 from h5sup.api.sources import Token
 from h5sup.api.subject import CallToken
 from h5sup.auth.guard import Access

@@ -129,6 +129,12 @@ class Guard:
             identity = self._identity_of(session)
             if identity is not None:
                 return identity
+        is_open = self._config.anonymous_view or not self._config.enabled
+        if is_open and access is Access.SOCKET and self._is_foreign(claim):
+            raise ForbiddenError(
+                "a page of another site may not watch without a session: "
+                "list its origin in http.cors_origins"
+            )
         if not self._config.enabled and (access is not Access.ACT or self._is_deliberate(claim)):
             return Identity("everybody", "Administrator")
         if self._config.anonymous_view and access is not Access.ACT:
@@ -137,6 +143,18 @@ class Guard:
             "the session has ended: sign in again"
             if session_id
             else "there is no session: sign in"
+        )
+
+    def _is_foreign(self, claim: Claim) -> bool:
+        """Return whether a browser says that a page of another site asks.
+
+        What it reads by a plain request it keeps from that page; what comes by a WebSocket it
+        does not.
+        """
+        return (
+            bool(claim.origin)
+            and not claim.is_same_origin
+            and claim.origin not in self._trusted_origins
         )
 
     def _is_scraper(self, given: str) -> bool:

@@ -293,6 +293,27 @@ class TestAnonymousView:
         assert (await backend.get(path)).status == 401
 
 
+@pytest.mark.parametrize("open_to_all", [{"enabled": False}, {"anonymous_view": True}])
+async def test_where_all_may_watch_pages_of_other_sites_still_may_not(
+    make_backend: MakeBackend, open_to_all: dict[str, bool]
+) -> None:
+    """Browsers keep the answers of plain requests from them, but not what a WebSocket brings."""
+    backend = await make_backend(**open_to_all)
+    own = str(backend.client.make_url("/")).rstrip("/")
+    path = "/api/v1/h5swsapi?token=front"
+
+    for headers in ({}, {"Origin": own}, {"Origin": TRUSTED}):
+        async with backend.connect(path, **headers) as socket:
+            assert await socket.receive_str() == "hello front"
+    for origin in ("https://evil.example", "null", own.replace("http:", "http:x.")):
+        response = await backend.get(path, Origin=origin)
+        assert response.status == 403
+        assert "http.cors_origins" in (await response.json())["strCode"]
+    given = f"{path}&session={backend.sign_in('vera')}"
+    async with backend.connect(given, Origin="https://evil.example") as socket:
+        assert await socket.receive_str() == "hello front"
+
+
 class TestAuthOff:
     """auth.enabled=false: everybody is Administrator, but no strange web page is."""
 

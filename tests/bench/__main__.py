@@ -20,6 +20,7 @@ from statistics import median
 import psutil
 from playwright.async_api import Page
 
+from tests.bench.crowd import crowded
 from tests.bench.llhls import llhls
 from tests.bench.measure import CACHE, cpu_s, in_chromium, row, server_of
 from tests.bench.rest import rest
@@ -219,6 +220,7 @@ PARTS = {
     "llhls": llhls,
     "rtc": rtc,
     "rest": rest,
+    "crowd": crowded,
 }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.test_full_ram import OWN_MOUNTS
-from tests.e2e.server import Server
+from tests.e2e.server import Server, free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]
 
@@ -62,6 +62,22 @@ async def test_a_path_that_can_not_be_used_is_named(
 ) -> None:
     server = Server(tmp_path, paths=paths)
     assert words.format(folder=tmp_path) in await refuse(server)
+
+
+@pytest.mark.parametrize("options", [(), ("--check",)])
+async def test_a_certificate_that_is_not_there_is_named(
+    options: Sequence[str], tmp_path: Path
+) -> None:
+    said = await refuse(Server(tmp_path, http={"tls_port": free_port()}), *options)
+    assert said == (
+        f"http.tls_cert: is empty and there is no {tmp_path}/data/tls-cert.pem: "
+        "name a certificate, or make one with ./run.py --self-signed"
+    )
+    named = {"tls_port": free_port(), "tls_cert": "a.pem", "tls_key": "a.key"}
+    said = await refuse(Server(tmp_path / "named", http=named), *options)
+    assert said == (
+        f"http.tls_cert: {tmp_path}/named/a.pem can't be read: No such file or directory"
+    )
 
 
 async def test_an_ffmpeg_that_is_too_old_is_named(tmp_path: Path) -> None:

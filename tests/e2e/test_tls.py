@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import runpy
 import shutil
 import signal
 import socket
@@ -20,9 +21,11 @@ from playwright.async_api import BrowserContext
 from tests.e2e.browser import complaints_of, open_browser
 from tests.e2e.client import Client
 from tests.e2e.screen import watch
-from tests.e2e.server import Server, free_port, until
+from tests.e2e.server import ROOT, Server, free_port, until
 from tests.fakes.authority import Authority, Issued
 from tests.fakes.clips import Clips
+
+READY = runpy.run_path(str(ROOT / "packaging" / "startup.py"))["READY"]
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
@@ -64,6 +67,9 @@ async def until_served(server: Server, trust: ssl.SSLContext, serial: int) -> No
 async def test_a_chain_is_served_and_verified(tmp_path: Path, authority: Authority) -> None:
     issued = authority.issue()
     async with make_server(tmp_path, issued) as server:
+        ready = READY.search((tmp_path / "output").read_text())
+        assert ready is not None
+        assert ready[1] == server.base  # what install.sh asks for /healthz
         assert await asyncio.to_thread(served, server, authority.client()) == issued.serial
         async with Client(server, trust=authority.client()) as client:
             assert (await client.get("/healthz"))[0] == 200
