@@ -33,7 +33,7 @@ check-www:
 test: check test-python test-www
 
 test-python:
-	$(PYTEST) tests/unit tests/api tests/media
+	$(PYTEST) -n 2 --dist loadfile tests/unit tests/api tests/media
 
 test-www:
 	npm --prefix www test --silent

@@ -85,3 +85,4 @@ class HttpTs:
             while await player.stdout.read(65536):  # its pipe closes only when it is empty
                 pass
             await player.wait()
+            player._transport.close()  # type: ignore[attr-defined]  # else some turns of the loop later
