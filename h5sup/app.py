@@ -25,6 +25,7 @@ from msgspec import structs
 
 from h5sup import __version__
 from h5sup.api.dispatch import Handler, Mount, create_api
+from h5sup.api.events import EventSockets
 from h5sup.api.metrics import (
     collect_hls,
     collect_outputs,
@@ -33,6 +34,7 @@ from h5sup.api.metrics import (
     serve,
 )
 from h5sup.api.services import Services, SystemFacts
+from h5sup.auth.alarm import LoginAlarm
 from h5sup.auth.guard import Access, Guard
 from h5sup.auth.lockout import Lockout
 from h5sup.auth.login import Logins
@@ -44,6 +46,7 @@ from h5sup.base.logs import set_up_logging
 from h5sup.config.loading import load_config, load_profiles
 from h5sup.config.model import Config, PathsConfig
 from h5sup.config.profile import Profile
+from h5sup.events.hub import Hub
 from h5sup.ffmpeg.process import Launcher
 from h5sup.ffmpeg.tools import find_tools
 from h5sup.metrics.exposition import Exposition
@@ -102,6 +105,7 @@ class Server:
         self._config = config
         self._profiles = profiles
         self._places = find_places(config.paths, config_path.parent)
+        self._hub = Hub()
         self._stopping = asyncio.Event()
         self._reloading: asyncio.Task[None] | None = None
         self._registry: Registry | None = None
@@ -138,7 +142,7 @@ class Server:
         await store.open()
         stack.push_async_callback(store.close)
         workshop = Workshop(tools, launcher, self._profiles, config.hls, config.limits, places.ram)
-        registry = self._registry = Registry(workshop, places.media_root, store)
+        registry = self._registry = Registry(workshop, places.media_root, store, self._hub)
         stack.push_async_callback(registry.aclose)
         pictures = Pictures(registry, launcher, tools)
         stack.push_async_callback(pictures.close)
@@ -146,6 +150,8 @@ class Server:
         ws = WsOutput(registry, viewers=limits.viewers, viewer_bytes=limits.viewer_bytes)
         hls = HlsOutput(registry, config.hls, viewers=limits.viewers)
         rtc = RtcOutput(registry, config.rtc, viewers=limits.viewers)
+
+        events = EventSockets(self._hub, limit=limits.viewers)
 
         app = web.Application()
         site = Site(places.www, ailment=self._ailment)
@@ -160,6 +166,7 @@ class Server:
                 "h5swscmnapi": hls.keep_alive,
                 "h5srtcapi": rtc.signal,
                 "h5srtcapi2": rtc.signal,
+                "h5seventapi": events.handle,
             },
             prefixes={
                 "/metrics": Mount(metrics_of(services, ws, hls, rtc)),
@@ -170,7 +177,7 @@ class Server:
         )
         await rtc.open()
         stack.push_async_callback(rtc.close)
-        ram_watch = RamWatch(places.ram)
+        ram_watch = RamWatch(places.ram, self._hub)
         ram_watch.start()
         stack.push_async_callback(ram_watch.close)
         await registry.start(config.sources)
@@ -179,6 +186,7 @@ class Server:
         stack.push_async_callback(rtc.close)
         stack.push_async_callback(hls.close)
         stack.push_async_callback(ws.close)
+        stack.push_async_callback(events.close)
         return port
 
     async def _build_services(
@@ -196,7 +204,14 @@ class Server:
         users = self._users = Users(passwords)
         await users.apply(config.auth.users)
         sessions = self._sessions = Sessions(config.auth.session_timeout_s)
-        logins = Logins(users, passwords, sessions, Lockout(), enabled=config.auth.enabled)
+        logins = Logins(
+            users,
+            passwords,
+            sessions,
+            Lockout(),
+            LoginAlarm(self._hub),
+            enabled=config.auth.enabled,
+        )
         loading = self._places.www / "img" / "loading.jpg"
         return Services(
             guard=Guard(config.auth, users, sessions, config.http.cors_origins),

@@ -17,6 +17,7 @@ from h5sup.api.system import COOKIE
 from h5sup.api.table import CALLS
 from h5sup.api.target import Target, normalise_path, read_parameters, read_target
 from h5sup.auth.guard import Access, Claim, Guard
+from h5sup.auth.visit import VISIT, Visit
 from h5sup.base.errors import InvalidError, NotFoundError
 
 MAX_FORM_BYTES = 16_384
@@ -123,8 +124,11 @@ class Dispatcher:
         async def admitted() -> web.StreamResponse:
             _check_method(request, mount.methods)
             target = _target_of(request)
-            self._guard.admit(_claim_of(request, target.parameters), mount.access, "Viewer")
-            return await mount.handler(request.clone(rel_url=target.url))
+            claim = _claim_of(request, target.parameters)
+            identity = self._guard.admit(claim, mount.access, "Viewer")
+            seen = request.clone(rel_url=target.url)
+            seen[VISIT] = Visit(identity)
+            return await mount.handler(seen)
 
         return await answered(request, FETCH_STATUS, admitted)
 

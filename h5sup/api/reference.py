@@ -30,7 +30,8 @@ that has a value counts. Answers are JSON followed by CRLF.
   `{"bStatus": false, "strCode": "<one sentence that says what to do>"}`.
 - **Roles**: Administrator > Operator > Viewer; `auth.strict_roles: false` lets all do all.
 
-WebSockets (`/api/v1/h5swsapi`, `/api/v1/h5swscmnapi`) and `/hls/` take the same session.
+WebSockets (`/api/v1/h5swsapi`, `/api/v1/h5swscmnapi`) and `/hls/` take the same session, and so
+does `/api/v1/h5seventapi`, see [events.md](events.md).
 """
 ACCESS = {Access.READ: "reads", Access.ACT: "changes", Access.SOCKET: "opens a WebSocket"}
 

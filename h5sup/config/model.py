@@ -20,6 +20,7 @@ Role = Literal["Administrator", "Operator", "Viewer"]
 SourceType = Literal["file", "rtsp"]
 Connect = Literal["always", "ondemand", "auto"]
 Transport = Literal["auto", "tcp", "udp", "http", "https"]
+EventName = Literal["ONLINE", "OFFLINE", "DISK_LOW", "LOGIN_FAILED"]
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

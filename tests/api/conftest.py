@@ -15,7 +15,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
 from h5sup.api.dispatch import Handler, Mount, create_api
+from h5sup.api.events import EventSockets
 from h5sup.api.services import Services, SystemFacts
+from h5sup.auth.alarm import LoginAlarm
 from h5sup.auth.guard import Access, Guard
 from h5sup.auth.lockout import Lockout
 from h5sup.auth.login import Logins
@@ -24,6 +26,7 @@ from h5sup.auth.sessions import Sessions
 from h5sup.auth.users import Users
 from h5sup.base.errors import UnavailableError
 from h5sup.config.model import AuthConfig, UserConfig
+from h5sup.events.hub import Hub
 from h5sup.outputs.rtc.output import RtcOutput
 from h5sup.outputs.rtc.whep import METHODS
 from h5sup.web.site import Site
@@ -42,6 +45,7 @@ USERS = (
     UserConfig(name="vera", password="just look", role="Viewer"),
 )
 TRUSTED = "https://dashboard.example"
+MAX_LISTENERS = 3
 
 
 class Clock:
@@ -65,6 +69,7 @@ class Backend:
     users: Users
     clock: Clock
     rtc_viewers: FakeRtcViewers
+    hub: Hub
     seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     """Path and query of what the outputs were handed."""
 
@@ -118,8 +123,15 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
         await users.apply(config.users)
         sessions = Sessions(config.session_timeout_s, clock=clock)
         guard = Guard(config, users, sessions, (TRUSTED,))
-        lockout = Lockout(clock=clock)
-        logins = Logins(users, passwords, sessions, lockout, enabled=config.enabled)
+        lockout, hub = Lockout(clock=clock), Hub()
+        logins = Logins(
+            users,
+            passwords,
+            sessions,
+            lockout,
+            LoginAlarm(hub, clock=clock),
+            enabled=config.enabled,
+        )
         sources = FakeSources(
             source("front", from_file=True),
             source("back"),
@@ -157,6 +169,7 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
         await site.load()
         app = web.Application()
         sockets: dict[str, Handler] = {"h5swsapi": socket, "h5swscmnapi": socket}
+        sockets["h5seventapi"] = EventSockets(hub, limit=MAX_LISTENERS).handle
         prefixes = {"/hls/": Mount(output)}
         if rtc is not None:
             sockets["h5srtcapi"] = rtc.signal
@@ -172,7 +185,7 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
         client = TestClient(TestServer(app), cookie_jar=DummyCookieJar())
         await client.start_server()
         opened.append((client, passwords))
-        return Backend(client, sources, pictures, sessions, users, clock, rtc_viewers, seen)
+        return Backend(client, sources, pictures, sessions, users, clock, rtc_viewers, hub, seen)
 
     yield make
     for client, passwords in opened:

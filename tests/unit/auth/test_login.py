@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from h5sup.auth.alarm import LoginAlarm
 from h5sup.auth.lockout import Lockout
 from h5sup.auth.login import Logins
 from h5sup.auth.passwords import MAX_WAITING, Passwords
@@ -12,6 +13,7 @@ from h5sup.auth.sessions import Sessions
 from h5sup.auth.users import Users
 from h5sup.base.errors import LoginError, UnavailableError
 from h5sup.config.model import UserConfig
+from h5sup.events.hub import Hub
 
 HOME = ["192.168.1.5"]
 
@@ -21,7 +23,8 @@ async def build() -> tuple[Logins, Sessions, Passwords]:
     users = Users(passwords)
     await users.apply([UserConfig(name="vera", password="just look", role="Viewer")])
     sessions = Sessions(600)
-    return Logins(users, passwords, sessions, Lockout(), enabled=True), sessions, passwords
+    logins = Logins(users, passwords, sessions, Lockout(), LoginAlarm(Hub()), enabled=True)
+    return logins, sessions, passwords
 
 
 async def test_guesses_in_parallel_count_one_by_one() -> None:
