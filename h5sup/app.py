@@ -26,6 +26,7 @@ from msgspec import structs
 
 from h5sup import __version__
 from h5sup.api.dispatch import Handler, Mount, create_api
+from h5sup.api.events import EventSockets
 from h5sup.api.metrics import (
     collect_hls,
     collect_outputs,
@@ -47,6 +48,7 @@ from h5sup.api.report import build_report
 from h5sup.api.services import Services, SystemFacts
 from h5sup.api.subject import AllSources, InPath
 from h5sup.auth.administration import Administration
+from h5sup.auth.alarm import LoginAlarm
 from h5sup.auth.guard import Access, Guard
 from h5sup.auth.lockout import Lockout
 from h5sup.auth.login import Logins
@@ -58,6 +60,7 @@ from h5sup.base.logs import RecentLines, set_up_logging
 from h5sup.config.loading import load_config, load_profiles
 from h5sup.config.model import Config, LimitsConfig, PathsConfig
 from h5sup.config.profile import Profile
+from h5sup.events.hub import Hub
 from h5sup.ffmpeg.codecs import CodecProbe, read_processor
 from h5sup.ffmpeg.process import Launcher
 from h5sup.ffmpeg.tools import Tools, find_tools
@@ -65,6 +68,7 @@ from h5sup.metrics.exposition import Exposition
 from h5sup.metrics.loop_lag import LoopLag
 from h5sup.metrics.machine import Machine
 from h5sup.metrics.processes import Processes
+from h5sup.notify.notifier import Notifier
 from h5sup.outputs.hls.output import HlsOutput
 from h5sup.outputs.hls.window import ROOM_BYTES as HLS_ROOM_BYTES
 from h5sup.outputs.picture.pictures import Pictures
@@ -140,6 +144,7 @@ class Server:
         self._places = find_places(config.paths, config_path.parent)
         self._door = open_door(config.limits)
         self._lag = LoopLag()
+        self._hub = Hub()
         self._stopping = asyncio.Event()
         self.wants_restart = False
         """Whether run() ended to be started anew."""
@@ -191,7 +196,7 @@ class Server:
         await store.open()
         stack.push_async_callback(store.close)
         workshop = Workshop(tools, launcher, self._profiles, config.hls, config.limits, places.ram)
-        registry = self._registry = Registry(workshop, places.media_root, store)
+        registry = self._registry = Registry(workshop, places.media_root, store, self._hub)
         stack.push_async_callback(registry.aclose)
         pictures = Pictures(registry, launcher, tools)
         stack.push_async_callback(pictures.close)
@@ -199,6 +204,8 @@ class Server:
         ws = WsOutput(registry, viewers=limits.viewers, viewer_bytes=limits.viewer_bytes)
         hls = HlsOutput(registry, config.hls, viewers=limits.viewers)
         rtc = RtcOutput(registry, config.rtc, viewers=limits.viewers)
+
+        events = EventSockets(self._hub, limit=limits.viewers)
 
         app = web.Application()
         site = Site(places.www, ailment=self._ailment)
@@ -218,6 +225,7 @@ class Server:
                 "h5swscmnapi": hls.keep_alive,
                 "h5srtcapi": rtc.signal,
                 "h5srtcapi2": rtc.signal,
+                "h5seventapi": events.handle,
             },
             prefixes={
                 "/metrics": Mount(
@@ -235,7 +243,17 @@ class Server:
         stack.push_async_callback(self._lag.close)
         await rtc.open()
         stack.push_async_callback(rtc.close)
-        ram_watch = RamWatch(places.ram)
+        notifier = Notifier(
+            config,
+            self._hub,
+            registry,
+            pictures,
+            host_id=services.system.host_id,
+            version=__version__,
+        )
+        notifier.start()
+        stack.push_async_callback(notifier.close)
+        ram_watch = RamWatch(places.ram, self._hub)
         ram_watch.start()
         stack.push_async_callback(ram_watch.close)
         await registry.start(config.sources)
@@ -258,6 +276,7 @@ class Server:
         stack.push_async_callback(rtc.close)
         stack.push_async_callback(hls.close)
         stack.push_async_callback(ws.close)
+        stack.push_async_callback(events.close)
 
     async def _build_services(
         self,
@@ -277,7 +296,14 @@ class Server:
         users = self._users = Users(passwords, store)
         await users.apply(config.auth.users)
         sessions = self._sessions = Sessions(config.auth.session_timeout_s)
-        logins = Logins(users, passwords, sessions, Lockout(), enabled=config.auth.enabled)
+        logins = Logins(
+            users,
+            passwords,
+            sessions,
+            Lockout(),
+            LoginAlarm(self._hub),
+            enabled=config.auth.enabled,
+        )
         loading = self._places.www / "img" / "loading.jpg"
         return Services(
             guard=Guard(config.auth, users, sessions, config.http.cors_origins),
@@ -394,7 +420,7 @@ def needs_restart(old: Config, new: Config) -> list[str]:
     """Return the sections whose changes a reload does not apply."""
     changed = [
         name
-        for name in ("http", "paths", "hls", "rtc", "limits")
+        for name in ("http", "paths", "hls", "rtc", "limits", "mqtt", "webhooks")
         if getattr(old, name) != getattr(new, name)
     ]
     if structs.replace(old.auth, users=()) != structs.replace(new.auth, users=()):

@@ -33,7 +33,8 @@ that has a value counts. Answers are JSON followed by CRLF.
 - **Sources**: a user may be limited to some (`sources`). Any other is answered as one that does
   not exist, by calls, WebSockets, WebRTC and HLS alike.
 
-WebSockets (`/api/v1/h5swsapi`, `/api/v1/h5swscmnapi`) and `/hls/` take the same session.
+WebSockets (`/api/v1/h5swsapi`, `/api/v1/h5swscmnapi`) and `/hls/` take the same session, and so
+does `/api/v1/h5seventapi`, see [events.md](events.md).
 """
 ACCESS = {Access.READ: "reads", Access.ACT: "changes", Access.SOCKET: "opens a WebSocket"}
 

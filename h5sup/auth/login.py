@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from h5sup.auth.addresses import is_private
+from h5sup.auth.alarm import LoginAlarm
 from h5sup.auth.lockout import Lockout
 from h5sup.auth.passwords import DEFAULT_PASSWORD_DIGEST, MAX_WAITING, Passwords, digest_of
 from h5sup.auth.sessions import Sessions
@@ -45,6 +46,7 @@ class Logins:
         passwords: Passwords,
         sessions: Sessions,
         lockout: Lockout,
+        alarm: LoginAlarm,
         *,
         enabled: bool,
     ) -> None:
@@ -52,6 +54,7 @@ class Logins:
         self._passwords = passwords
         self._sessions = sessions
         self._lockout = lockout
+        self._alarm = alarm
         self._enabled = enabled
         self._turns: dict[str, Turn] = {}
 
@@ -99,9 +102,9 @@ class Logins:
             self._lockout.note_success(name)
             return user.role
         self._lockout.note_fault(name)
-        logger.warning(
-            "login of %r from %s failed, %d in a row", name, addresses, self._lockout.faults(name)
-        )
+        faults = self._lockout.faults(name)
+        logger.warning("login of %r from %s failed, %d in a row", name, addresses, faults)
+        self._alarm.note(name, addresses[0], faults)
         raise self._refusal(name, "user or password is wrong")
 
     def _is_current(self, user: User) -> bool:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from h5sup.base.errors import ConfigError
 from h5sup.config.model import Config, HttpConfig, RtcConfig, SourceConfig
+from h5sup.config.outward import check_outward
 
 ICE_URL = re.compile(r"(stuns?|turns?):[^\s/]{1,255}")  # RFC 7064, RFC 7065
 METRICS_KEY_LETTERS = 16  # it is never locked, so it must not be guessed
@@ -32,6 +33,7 @@ def check_config(config: Config) -> None:
         raise ConfigError("auth.metrics_key", f"needs {METRICS_KEY_LETTERS} letters or more")
     _check_http(config.http)
     _check_rtc(config.rtc)
+    check_outward(config)
 
 
 def check_source(source: SourceConfig, path: str) -> None:

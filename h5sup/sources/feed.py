@@ -9,7 +9,7 @@ from pathlib import Path
 
 from h5sup.base.errors import Failure, UnavailableError
 from h5sup.base.logs import source_logger
-from h5sup.bus.channel import Channel
+from h5sup.bus.channel import Channel, ChannelState
 from h5sup.bus.ingest import RESUME_S, Ingest
 from h5sup.bus.packet_ring import PacketRing
 from h5sup.config.model import HlsConfig, LimitsConfig
@@ -52,6 +52,7 @@ class Feed:
         stall_timeout_s: float,
         secrets: Iterable[str] = (),
         renew_after_s: float | None = None,
+        on_state: Callable[[ChannelState], None] = lambda _: None,
     ) -> None:
         self.channel = channel
         self.ingest = Ingest(channel)
@@ -59,6 +60,7 @@ class Feed:
         """What the probe found; kept so that a restart needs none."""
         self.ts_folder: Path | None = None
         """Where this feed's ffmpeg writes HLS segments, once it is known to do so."""
+        self._tell_state = on_state
         self._known: asyncio.Event = asyncio.Event()
         self._expiry: asyncio.TimerHandle | None = None
         self._reader: PipeReader | None = None
@@ -163,6 +165,7 @@ class Feed:
     def _on_state(self, state: State, failure: Failure | None, reason: str) -> None:
         """Follow the supervisor: outputs and API read the channel's state."""
         self.channel.set_state(state.name, reason)
+        self._tell_state(self.channel.state)
         if state is State.RUNNING:
             if self._expiry is not None:
                 self._expiry.cancel()

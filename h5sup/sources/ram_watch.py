@@ -7,6 +7,9 @@ import logging
 import shutil
 from pathlib import Path
 
+from h5sup.events.event import DiskLow
+from h5sup.events.hub import Hub
+
 CHECK_S = 2.0
 FULL_BELOW = 0.05  # of the whole; old segments that leave make a little room for a moment
 ROOM_ABOVE = 0.1
@@ -18,8 +21,9 @@ logger = logging.getLogger(__name__)
 class RamWatch:
     """Looks at the folder from `start()` to `close()`. Owned by the Server."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, hub: Hub) -> None:
         self._folder = folder
+        self._hub = hub
         self._is_full = False
         self._watching: asyncio.Task[None] | None = None
 
@@ -48,6 +52,7 @@ class RamWatch:
         free = usage.free / usage.total if usage.total else 1.0
         if not self._is_full and free < FULL_BELOW:
             self._is_full = True
+            self._hub.tell(DiskLow("ram", usage.free, usage.total))
             logger.warning(
                 "the RAM folder %s is full (%d of %d MB are free): HLS v1 stands still until "
                 "there is room, all else goes on; paths.ram in config.json names another place",

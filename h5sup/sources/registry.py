@@ -14,6 +14,7 @@ from h5sup.base.errors import ConfigError, ConflictError, NotFoundError
 from h5sup.bus.channel import Channel
 from h5sup.config.loading import parse_source
 from h5sup.config.model import SourceConfig
+from h5sup.events.hub import Hub
 from h5sup.sources.feed import Workshop
 from h5sup.sources.locate import locate_file
 from h5sup.sources.source import Lease, Source, Transcodes
@@ -37,10 +38,11 @@ class SourceStore(Protocol):
 class Registry:
     """Owns every Source. Used from the event loop alone."""
 
-    def __init__(self, workshop: Workshop, media_root: Path, store: SourceStore) -> None:
+    def __init__(self, workshop: Workshop, media_root: Path, store: SourceStore, hub: Hub) -> None:
         self._workshop = workshop
         self._media_root = media_root
         self._store = store
+        self._hub = hub
         self._sources: dict[str, Source] = {}
         self._transcodes = Transcodes(workshop.limits.transcodes)
         self._changing = asyncio.Lock()
@@ -149,6 +151,6 @@ class Registry:
             raise ConfigError("url", "there is no such file in the media folder")
 
     def _open(self, config: SourceConfig, *, from_file: bool) -> None:
-        source = Source(config, self._workshop, self._media_root, from_file=from_file)
+        source = Source(config, self._workshop, self._media_root, self._hub, from_file=from_file)
         self._sources[config.token] = source
         source.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 from h5sup.base.errors import Failure, SourceError, UnavailableError
@@ -10,10 +11,12 @@ from h5sup.bus.channel import Channel, ChannelState
 from h5sup.bus.packet_ring import PacketRing
 from h5sup.config.model import SourceConfig
 from h5sup.config.profile import Profile
+from h5sup.events.hub import Hub
 from h5sup.ffmpeg.media import Input
 from h5sup.sources.attempts import DerivedAttempt, InputAttempt
 from h5sup.sources.feed import Feed, Workshop, build_channel
 from h5sup.sources.locate import locate_file, locate_network
+from h5sup.sources.presence import Presence
 from h5sup.sources.sound import SoundFeed
 
 FALLBACK_PROFILE = "h264_software"
@@ -25,7 +28,13 @@ class Source:
     """A source and its feeds. Owned by the Registry."""
 
     def __init__(
-        self, config: SourceConfig, workshop: Workshop, media_root: Path, *, from_file: bool
+        self,
+        config: SourceConfig,
+        workshop: Workshop,
+        media_root: Path,
+        hub: Hub,
+        *,
+        from_file: bool,
     ) -> None:
         self.config = config
         self.from_file = from_file
@@ -33,7 +42,10 @@ class Source:
         self._workshop = workshop
         self._media_root = media_root
         always = config.connect != "ondemand"
-        self.main = self._build_input("main", config.url, always=always)
+        self._presence = Presence(config.token, hub)
+        self.main = self._build_input(
+            "main", config.url, always=always, on_state=self._presence.note
+        )
         # a second stream is for those who ask for it: nobody records or snapshots it
         self.sub = (
             self._build_input("sub", config.sub.url, always=False) if config.sub.url else None
@@ -81,6 +93,7 @@ class Source:
 
     async def aclose(self, reason: str) -> None:
         """Stop everything; viewers are dismissed with the reason."""
+        self._presence.close(reason)
         await asyncio.gather(*(sound.aclose() for sound in self._sounds.values()))
         derived = list(self._derived.values())
         await asyncio.gather(*(feed.aclose(reason) for feed in derived))
@@ -145,7 +158,14 @@ class Source:
             )
         return FALLBACK_PROFILE
 
-    def _build_input(self, name: str, url: str, *, always: bool) -> Feed:
+    def _build_input(
+        self,
+        name: str,
+        url: str,
+        *,
+        always: bool,
+        on_state: Callable[[ChannelState], None] = lambda _: None,
+    ) -> Feed:
         channel = build_channel(
             self.config.token, name, self.own_profile().name, self._workshop.limits
         )
@@ -162,6 +182,7 @@ class Source:
             always=always,
             stall_timeout_s=self.config.stall_timeout_s,
             secrets=self._secrets(url),
+            on_state=on_state,
         )
 
     def _secrets(self, url: str) -> tuple[str, ...]:

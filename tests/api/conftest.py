@@ -15,9 +15,11 @@ from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
 from h5sup.api.dispatch import Handler, Mount, create_api
+from h5sup.api.events import EventSockets
 from h5sup.api.services import Services, SystemFacts
 from h5sup.api.subject import InPath
 from h5sup.auth.administration import Administration
+from h5sup.auth.alarm import LoginAlarm
 from h5sup.auth.guard import Access, Guard
 from h5sup.auth.lockout import Lockout
 from h5sup.auth.login import Logins
@@ -26,6 +28,7 @@ from h5sup.auth.sessions import Sessions
 from h5sup.auth.users import Users
 from h5sup.base.errors import UnavailableError
 from h5sup.config.model import AuthConfig, UserConfig
+from h5sup.events.hub import Hub
 from h5sup.outputs.rtc.output import RtcOutput
 from h5sup.outputs.rtc.whep import METHODS
 from h5sup.store.store import Store
@@ -48,6 +51,7 @@ USERS = (
     UserConfig(name="vera", password="just look", role="Viewer"),
 )
 TRUSTED = "https://dashboard.example"
+MAX_LISTENERS = 3
 
 
 class Clock:
@@ -73,6 +77,7 @@ class Backend:
     rtc_viewers: FakeRtcViewers
     codecs: FakeCodecs
     restarter: FakeRestarter
+    hub: Hub
     seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     """Path and query of what the outputs were handed."""
 
@@ -128,8 +133,15 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
         await users.apply(config.users)
         sessions = Sessions(config.session_timeout_s, clock=clock)
         guard = Guard(config, users, sessions, (TRUSTED,))
-        lockout = Lockout(clock=clock)
-        logins = Logins(users, passwords, sessions, lockout, enabled=config.enabled)
+        lockout, hub = Lockout(clock=clock), Hub()
+        logins = Logins(
+            users,
+            passwords,
+            sessions,
+            lockout,
+            LoginAlarm(hub, clock=clock),
+            enabled=config.enabled,
+        )
         sources = FakeSources(
             source("front", from_file=True),
             source("back"),
@@ -178,6 +190,7 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
         app = web.Application()
         sockets: dict[str, Handler] = {"h5swsapi": socket, "h5swscmnapi": socket}
         prefixes = {"/hls/": Mount(output, InPath(2))}
+        sockets["h5seventapi"] = EventSockets(hub, limit=MAX_LISTENERS).handle
         if rtc is not None:
             sockets["h5srtcapi"] = rtc.signal
             prefixes["/whep/"] = Mount(rtc.whep, InPath(1), methods=METHODS, access=Access.SOCKET)
@@ -202,6 +215,7 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
             rtc_viewers,
             codecs,
             restarter,
+            hub,
             seen,
         )
 

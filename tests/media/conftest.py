@@ -15,6 +15,7 @@ from h5sup.bus.channel import Channel
 from h5sup.bus.fragment import Fragment
 from h5sup.config.loading import load_profiles, parse_source
 from h5sup.config.model import HlsConfig, LimitsConfig
+from h5sup.events.hub import Hub
 from h5sup.ffmpeg.process import Launcher
 from h5sup.ffmpeg.tools import find_tools
 from h5sup.sources.feed import Workshop
@@ -57,8 +58,9 @@ class Taker:
 class Station:
     """A registry with what tests ask of it."""
 
-    def __init__(self, registry: Registry, ram: Path, media_root: Path) -> None:
+    def __init__(self, registry: Registry, ram: Path, media_root: Path, hub: Hub) -> None:
         self.registry = registry
+        self.hub = hub
         self.ram = ram
         self.media_root = media_root
 
@@ -119,9 +121,10 @@ def station(tmp_path: Path) -> StationMaker:
             limits=LimitsConfig(**limits),
             ram=tmp_path / "ram",
         )
-        registry = Registry(workshop, media_root, MemoryStore())
+        hub = Hub()
+        registry = Registry(workshop, media_root, MemoryStore(), hub)
         try:
-            yield Station(registry, workshop.ram, media_root)
+            yield Station(registry, workshop.ram, media_root, hub)
         finally:
             await registry.aclose()
 

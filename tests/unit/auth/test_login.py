@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from h5sup.auth.alarm import LoginAlarm
 from h5sup.auth.lockout import Lockout
 from h5sup.auth.login import Logins
 from h5sup.auth.passwords import MAX_WAITING, Passwords
@@ -15,6 +16,7 @@ from h5sup.auth.sessions import Sessions
 from h5sup.auth.users import UserChange, Users
 from h5sup.base.errors import LoginError, UnavailableError
 from h5sup.config.model import UserConfig
+from h5sup.events.hub import Hub
 from h5sup.store.store import Store
 
 HOME = ["192.168.1.5"]
@@ -36,7 +38,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     users = Users(passwords, store)
     await users.apply([UserConfig(name="vera", password="just look", role="Viewer")])
     sessions, lockout = Sessions(600), Lockout()
-    logins = Logins(users, passwords, sessions, lockout, enabled=True)
+    logins = Logins(users, passwords, sessions, lockout, LoginAlarm(Hub()), enabled=True)
     yield Rig(logins, sessions, passwords, users, lockout)
     passwords.close()
     await store.close()

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
+from h5sup.events.event import DiskLow
+from h5sup.events.hub import Hub
 from h5sup.sources import ram_watch
 from h5sup.sources.ram_watch import RamWatch
 
@@ -22,7 +24,9 @@ class Usage(NamedTuple):
     free: int
 
 
-async def watch(levels: list[float], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def watch(
+    levels: list[float], folder: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Let a watch see the levels of free space, one after the other."""
     left = list(levels)
     seen_all = asyncio.Event()
@@ -36,7 +40,7 @@ async def watch(levels: list[float], folder: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(shutil, "disk_usage", usage)
     monkeypatch.setattr(ram_watch, "CHECK_S", 0.0)
-    one = RamWatch(folder)
+    one = RamWatch(folder, hub)
     one.start()
     async with asyncio.timeout(5):
         await seen_all.wait()
@@ -62,7 +66,9 @@ async def test_each_change_is_said_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    await watch(levels, tmp_path, monkeypatch)
+    hub = Hub()
+    await watch(levels, tmp_path, hub, monkeypatch)
+    assert hub.told == ({DiskLow: full} if full else {})
     assert caplog.text.count(f"the RAM folder {tmp_path} is full (0 of 1 MB") == full
     assert caplog.text.count("there is room in the RAM folder again") == room
 
@@ -71,10 +77,10 @@ async def test_a_folder_that_is_gone_is_said_and_no_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(ram_watch, "CHECK_S", 0.001)
-    one = RamWatch(tmp_path / "gone")
+    one = RamWatch(tmp_path / "gone", Hub())
     one.start()
     async with asyncio.timeout(5):
         while caplog.text.count("can't be looked at") < 2:
             await asyncio.sleep(0.001)
     await one.close()
-    await RamWatch(tmp_path).close()
+    await RamWatch(tmp_path, Hub()).close()
