@@ -32,7 +32,7 @@ readonly runtime_packages=(ca-certificates ffmpeg python3 python3-venv util-linu
 readonly test_packages=(
   chromium fonts-dejavu-core git gir1.2-gst-rtsp-server-1.0 gstreamer1.0-libav
   gstreamer1.0-plugins-bad gstreamer1.0-plugins-base gstreamer1.0-plugins-good
-  iproute2 make procps python3-gi
+  iproute2 make mosquitto procps python3-gi
 )
 
 mode=start

@@ -50,6 +50,7 @@ from h5sup.events.hub import Hub
 from h5sup.ffmpeg.process import Launcher
 from h5sup.ffmpeg.tools import find_tools
 from h5sup.metrics.exposition import Exposition
+from h5sup.notify.notifier import Notifier
 from h5sup.outputs.hls.output import HlsOutput
 from h5sup.outputs.picture.pictures import Pictures
 from h5sup.outputs.rtc.output import RtcOutput
@@ -177,6 +178,16 @@ class Server:
         )
         await rtc.open()
         stack.push_async_callback(rtc.close)
+        notifier = Notifier(
+            config,
+            self._hub,
+            registry,
+            pictures,
+            host_id=services.system.host_id,
+            version=__version__,
+        )
+        notifier.start()
+        stack.push_async_callback(notifier.close)
         ram_watch = RamWatch(places.ram, self._hub)
         ram_watch.start()
         stack.push_async_callback(ram_watch.close)
@@ -289,7 +300,7 @@ def needs_restart(old: Config, new: Config) -> list[str]:
     """Return the sections whose changes a reload does not apply."""
     changed = [
         name
-        for name in ("http", "paths", "hls", "rtc", "limits")
+        for name in ("http", "paths", "hls", "rtc", "limits", "mqtt", "webhooks")
         if getattr(old, name) != getattr(new, name)
     ]
     if structs.replace(old.auth, users=()) != structs.replace(new.auth, users=()):

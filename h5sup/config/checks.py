@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from h5sup.base.errors import ConfigError
 from h5sup.config.model import Config, RtcConfig, SourceConfig
+from h5sup.config.outward import check_outward
 
 ICE_URL = re.compile(r"(stuns?|turns?):[^\s/]{1,255}")  # RFC 7064, RFC 7065
 SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "http", "https"})
@@ -29,6 +30,7 @@ def check_config(config: Config) -> None:
                 f"http.cors_origins[{index}]", "must look like https://dashboard.example"
             )
     _check_rtc(config.rtc)
+    check_outward(config)
 
 
 def check_source(source: SourceConfig, path: str) -> None:

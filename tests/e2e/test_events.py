@@ -14,9 +14,11 @@ import aiohttp
 import pytest
 
 from tests.e2e.client import Client
-from tests.e2e.server import Server
+from tests.e2e.server import Server, until
 from tests.fakes.clips import Clips
+from tests.fakes.mosquitto import PASSWORD, Mosquitto
 from tests.fakes.rtsp_camera import RtspCamera
+from tests.fakes.webhook_receiver import WebhookReceiver
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
@@ -84,3 +86,59 @@ async def test_the_socket_is_told_that_the_server_stops(tmp_path: Path) -> None:
             assert message.extra == "the server stops"
         await stopping
         await server.start()
+
+
+async def test_a_camera_is_told_of_to_webhooks_and_a_broker(clips: Clips, tmp_path: Path) -> None:
+    async with (
+        RtspCamera(clips, ["h264_aac"]) as camera,
+        WebhookReceiver() as receiver,
+        Mosquitto(tmp_path) as broker,
+        broker.watched() as watch,
+    ):
+        front = {"token": "front", "type": "rtsp", "url": camera.url("h264_aac")}
+        hook = {"url": receiver.url, "secret": "a shared secret", "events": ["ONLINE", "OFFLINE"]}
+        settings = {"url": broker.url(), "state_s": 1}
+        async with (
+            Server(tmp_path, sources=[front], mqtt=settings, webhooks=[hook]) as server,
+            Client(server) as client,
+        ):
+            await watch.until_kept("h5sup/status", "online")
+            await client.until_online("front")
+            await watch.until(lambda: "h5sup/sources/front/picture" in watch.kept)
+            assert watch.kept["h5sup/sources/front/picture"].startswith(b"\xff\xd8")
+            await watch.until(lambda: watch.json("h5sup/sources/front/state")["fps"] >= 20)
+            assert watch.json("h5sup/sources/front/state")["bitrate_kbps"] > 50
+
+            camera.freeze()
+            await receiver.until(lambda: has_heard(receiver, "OFFLINE"))
+            await watch.until(lambda: not watch.json("h5sup/sources/front/state")["online"])
+            assert watch.json("h5sup/sources/front/state")["reason"]
+            camera.thaw()
+            await receiver.until(lambda: kinds(receiver)[-1] == "H5S_EVENT_ONLINE")
+            await watch.until(lambda: watch.json("h5sup/sources/front/state")["online"])
+        await watch.until_kept("h5sup/status", "offline")
+        for secret in (PASSWORD, "br%40ker", "a shared secret", "path-secret"):
+            assert secret not in server.log
+    assert kinds(receiver) == ["H5S_EVENT_ONLINE", "H5S_EVENT_OFFLINE", "H5S_EVENT_ONLINE"]
+    told = [one for one in watch.events() if one["strToken"] == "front"]
+    assert [one["strUUID"] for one in told] == [
+        one.event["strUUID"] for one in receiver.deliveries
+    ]
+
+
+def kinds(receiver: WebhookReceiver) -> list[str]:
+    """Return the types of all events delivered so far."""
+    return [one.event["type"] for one in receiver.deliveries]
+
+
+def has_heard(receiver: WebhookReceiver, kind: str) -> bool:
+    """Return whether such an event was delivered."""
+    return f"H5S_EVENT_{kind}" in kinds(receiver)
+
+
+async def test_a_broker_that_does_not_answer_keeps_no_server_from_stopping(tmp_path: Path) -> None:
+    async with Mosquitto(tmp_path) as broker:
+        async with Server(tmp_path, mqtt={"url": broker.url()}) as server:
+            await until(lambda: "is connected" in server.log, "MQTT is connected")
+            broker.freeze()
+        broker.thaw()

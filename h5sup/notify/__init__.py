@@ -1,0 +1,1 @@
+"""Events out of the house: webhooks and MQTT."""
