@@ -144,30 +144,6 @@ class MqttConfig(Section, frozen=True, kw_only=True):
         return f"MqttConfig({self.prefix!r})"
 
 
-class WebhookConfig(Section, frozen=True, kw_only=True):
-    """One address that events are posted to; no `events` means all of them."""
-
-    url: Annotated[str, Meta(min_length=1, max_length=2048)]
-    secret: Annotated[str, Meta(min_length=8, max_length=256)]
-    events: tuple[EventName, ...] = ()
-
-    def __repr__(self) -> str:  # see UserConfig.__repr__; many services have a secret in the URL
-        return "WebhookConfig()"
-
-
-class MqttConfig(Section, frozen=True, kw_only=True):
-    """The broker that events and states are published to; an empty `url` means none."""
-
-    url: Annotated[str, Meta(max_length=2048)] = ""
-    prefix: str = "h5sup"
-    discovery: str = "homeassistant"
-    state_s: Annotated[float, Meta(ge=1, le=3600)] = 10.0
-    picture_s: Annotated[float, Meta(ge=0, le=86400)] = 60.0
-
-    def __repr__(self) -> str:  # see UserConfig.__repr__
-        return f"MqttConfig({self.prefix!r})"
-
-
 class SubInput(Section, frozen=True, kw_only=True):
     """A source's second, smaller input; an empty `url` means there is none."""
 
