@@ -25,6 +25,7 @@ from msgspec import structs
 
 from h5sup import __version__
 from h5sup.api.dispatch import Handler, Mount, create_api
+from h5sup.api.event_metrics import collect_events
 from h5sup.api.events import EventSockets
 from h5sup.api.metrics import (
     collect_hls,
@@ -158,6 +159,14 @@ class Server:
         site = Site(places.www, ailment=self._ailment)
         await site.load()
         services = await self._build_services(stack, registry, pictures, ws, rtc, store)
+        notifier = Notifier(
+            config,
+            self._hub,
+            registry,
+            pictures,
+            host_id=services.system.host_id,
+            version=__version__,
+        )
         create_api(
             app,
             services,
@@ -170,7 +179,7 @@ class Server:
                 "h5seventapi": events.handle,
             },
             prefixes={
-                "/metrics": Mount(metrics_of(services, ws, hls, rtc)),
+                "/metrics": Mount(metrics_of(services, ws, hls, rtc, events, notifier)),
                 "/hls/": Mount(hls.handle),
                 "/whep/": Mount(rtc.whep, methods=WHEP_METHODS, access=Access.SOCKET),
             },
@@ -178,14 +187,6 @@ class Server:
         )
         await rtc.open()
         stack.push_async_callback(rtc.close)
-        notifier = Notifier(
-            config,
-            self._hub,
-            registry,
-            pictures,
-            host_id=services.system.host_id,
-            version=__version__,
-        )
         notifier.start()
         stack.push_async_callback(notifier.close)
         ram_watch = RamWatch(places.ram, self._hub)
@@ -280,14 +281,22 @@ class Server:
         logger.info("config.json is applied")
 
 
-def metrics_of(services: Services, ws: WsOutput, hls: HlsOutput, rtc: RtcOutput) -> Handler:
+def metrics_of(
+    services: Services,
+    ws: WsOutput,
+    hls: HlsOutput,
+    rtc: RtcOutput,
+    events: EventSockets,
+    notifier: Notifier,
+) -> Handler:
     """Return what answers /metrics."""
     exposition = Exposition()
-    outputs = (("ws", ws), ("hls_keepalive", hls), ("rtc", rtc))
+    outputs = (("ws", ws), ("hls_keepalive", hls), ("rtc", rtc), ("events", events))
     exposition.add(lambda: collect_sources(services.sources))
     exposition.add(lambda: collect_outputs(outputs))
     exposition.add(lambda: collect_hls(hls))
     exposition.add(lambda: collect_rtc(rtc))
+    exposition.add(lambda: collect_events(notifier.hub, notifier.webhooks.hooks, notifier.mqtt))
 
     async def answer(request: web.Request) -> web.StreamResponse:
         del request
