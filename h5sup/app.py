@@ -26,6 +26,7 @@ from msgspec import structs
 
 from h5sup import __version__
 from h5sup.api.dispatch import Handler, Mount, create_api
+from h5sup.api.event_metrics import collect_events
 from h5sup.api.events import EventSockets
 from h5sup.api.metrics import (
     collect_hls,
@@ -216,6 +217,14 @@ class Server:
         services = await self._build_services(
             stack, registry, pictures, ws, rtc, store, tools, machine, codecs
         )
+        notifier = Notifier(
+            config,
+            self._hub,
+            registry,
+            pictures,
+            host_id=services.system.host_id,
+            version=__version__,
+        )
         create_api(
             app,
             services,
@@ -229,7 +238,7 @@ class Server:
             },
             prefixes={
                 "/metrics": Mount(
-                    self._metrics(services, registry, processes, ws, hls, rtc),
+                    self._metrics(services, registry, processes, ws, hls, rtc, events, notifier),
                     AllSources(),
                     access=Access.SCRAPE,
                     role="Administrator",
@@ -243,14 +252,6 @@ class Server:
         stack.push_async_callback(self._lag.close)
         await rtc.open()
         stack.push_async_callback(rtc.close)
-        notifier = Notifier(
-            config,
-            self._hub,
-            registry,
-            pictures,
-            host_id=services.system.host_id,
-            version=__version__,
-        )
         notifier.start()
         stack.push_async_callback(notifier.close)
         ram_watch = RamWatch(places.ram, self._hub)
@@ -360,9 +361,11 @@ class Server:
         ws: WsOutput,
         hls: HlsOutput,
         rtc: RtcOutput,
+        events: EventSockets,
+        notifier: Notifier,
     ) -> Handler:
         """Return what answers /metrics."""
-        outputs = (("ws", ws), ("hls_keepalive", hls), ("rtc", rtc))
+        outputs = (("ws", ws), ("hls_keepalive", hls), ("rtc", rtc), ("events", events))
         limits = self._config.limits
         exposition = Exposition()
         exposition.add(lambda: collect_sources(services.sources))
@@ -371,6 +374,9 @@ class Server:
         exposition.add(lambda: collect_hls(hls))
         exposition.add(lambda: collect_rtc(rtc))
         exposition.add(lambda: collect_queues(ws))
+        exposition.add(
+            lambda: collect_events(notifier.hub, notifier.webhooks.hooks, notifier.mqtt)
+        )
         exposition.add(lambda: collect_limits(limits, HLS_ROOM_BYTES))
         exposition.add(lambda: collect_connections(self._door))
         exposition.add(lambda: collect_loop(self._lag))

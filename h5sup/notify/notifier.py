@@ -23,6 +23,7 @@ class Notifier:
         host_id: str,
         version: str,
     ) -> None:
+        self.hub = hub
         self.webhooks = Webhooks(config.webhooks, hub)
         self.mqtt: Mqtt | None = None
         if config.mqtt.url:

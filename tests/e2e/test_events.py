@@ -116,9 +116,20 @@ async def test_a_camera_is_told_of_to_webhooks_and_a_broker(clips: Clips, tmp_pa
             camera.thaw()
             await receiver.until(lambda: kinds(receiver)[-1] == "H5S_EVENT_ONLINE")
             await watch.until(lambda: watch.json("h5sup/sources/front/state")["online"])
+            metrics = (await client.get("/metrics"))[1].decode()
         await watch.until_kept("h5sup/status", "offline")
         for secret in (PASSWORD, "br%40ker", "a shared secret", "path-secret"):
             assert secret not in server.log
+    for figure in (
+        'h5sup_events_total{type="ONLINE"} 2.0',
+        'h5sup_events_total{type="OFFLINE"} 1.0',
+        "h5sup_events_dropped_total 0.0",
+        'h5sup_webhook_given_up_total{webhook="0"} 0.0',
+        "h5sup_mqtt_connected 1.0",
+        'h5sup_viewers{output="events"} 0.0',
+    ):
+        assert figure in metrics
+    assert metrics.count("h5sup_webhook_delivered_total{") == 1
     assert kinds(receiver) == ["H5S_EVENT_ONLINE", "H5S_EVENT_OFFLINE", "H5S_EVENT_ONLINE"]
     told = [one for one in watch.events() if one["strToken"] == "front"]
     assert [one["strUUID"] for one in told] == [
