@@ -7,7 +7,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
-    from h5sup.app import main
+    from h5sup.cli import main
     from h5sup.outputs.rtc import burst
 
     burst.UDP_SEGMENT = 9999

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from h5sup.app import main
+from h5sup.cli import main
 from h5sup.importers.command import IMPORTERS, carry_over
 from h5sup.importers.reading import parse_json, parse_yaml
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from h5sup.app import main
+from h5sup.cli import main
 from h5sup.base.errors import ConfigError
 from h5sup.config.loading import load_config, parse_config
 from h5sup.importers.command import IMPORTERS, carry_over, import_file
