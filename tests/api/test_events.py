@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 
@@ -166,3 +167,11 @@ async def test_who_never_reads_costs_little_and_is_cut_off(
                 await asyncio.sleep(0)
         assert longest <= 100
         assert subscription.dropped
+        port = deaf.getsockname()[1]
+        await until(lambda: not has_connection_from(port))
+
+
+def has_connection_from(port: int) -> bool:
+    """Return whether the server still holds a connection of the client at this port."""
+    found = psutil.Process().net_connections("tcp4")
+    return any(one.raddr[1:] == (port,) for one in found)

@@ -105,6 +105,11 @@ async def until_pictures(watch: Watch, count: int) -> None:
     )
 
 
+async def until_asked(watch: Watch, pictures: CountedPictures) -> None:
+    """Wait until a picture is asked for."""
+    await watch.until(lambda: pictures.asked)
+
+
 async def test_home_assistant_finds_each_source_as_a_device(tmp_path: Path) -> None:
     async with Mosquitto(tmp_path) as broker, broker.watched() as watch:
         async with publishing(broker.url(), online("front")):
@@ -377,20 +382,32 @@ async def test_a_wrong_password_is_said_once_and_never_shown(
         assert secret not in caplog.text
 
 
-async def test_closing_ends_it_also_when_the_broker_ends_at_that_moment(tmp_path: Path) -> None:
-    broker = Mosquitto(tmp_path)
-    for number in range(10):
-        await broker.start()
-        async with publishing(broker.url(), online("front"), discovery="") as site:
-            async with asyncio.timeout(20):
-                while not site.mqtt.is_connected:
-                    await asyncio.sleep(0.001)
-            ending = asyncio.create_task(broker.stop())
-            for _ in range(number):  # another moment each time
-                await asyncio.sleep(0.001)
-            async with asyncio.timeout(20):
-                await site.mqtt.close()
-        await ending
+class FailingPictures(CountedPictures):
+    """Each request waits until it is told to fail as a connection does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failing = asyncio.Event()
+
+    async def jpeg(self, token: str) -> bytes | None:
+        self.asked.append(token)
+        await self.failing.wait()
+        raise ConnectionResetError
+
+
+async def test_closing_ends_it_also_when_the_connection_fails_at_that_moment(
+    tmp_path: Path,
+) -> None:
+    async with Mosquitto(tmp_path) as broker, broker.watched() as watch:
+        for turns in range(6):
+            pictures = FailingPictures()
+            async with publishing(broker.url(), online("front"), pictures=pictures) as site:
+                await until_asked(watch, pictures)
+                pictures.failing.set()
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                async with asyncio.timeout(10):
+                    await site.mqtt.close()
 
 
 async def test_closing_while_connecting_leaves_nothing_open(tmp_path: Path) -> None:
