@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from h5sup.cli import main
 from h5sup.base.errors import ConfigError
+from h5sup.cli import main
 from h5sup.config.loading import load_config, parse_config
 from h5sup.importers.command import IMPORTERS, carry_over, import_file
 from h5sup.importers.place import Place, Tree
