@@ -82,6 +82,19 @@ async def test_failed_logins_are_for_administrators(backend: Backend) -> None:
             assert (await hear(socket))["type"] == "H5S_EVENT_ONLINE"
 
 
+async def test_who_is_demoted_hears_no_more(backend: Backend) -> None:
+    boss = backend.sign_in()
+    answer = await backend.call(
+        f"/api/v1/UpdateUser?user=olga&usertype=Administrator&session={boss}"
+    )
+    assert answer["bStatus"] is True
+    async with backend.connect(PATH + backend.sign_in("olga")) as socket:
+        await backend.call(f"/api/v1/UpdateUser?user=olga&usertype=Viewer&session={boss}")
+        assert (await socket.receive(timeout=WAIT_S)).type is not WSMsgType.TEXT
+        assert socket.closed
+    await until(lambda: backend.hub.subscribers == 0)
+
+
 @dataclass(frozen=True)
 class Somebody:
     """One who may see the sources whose names begin with f."""
