@@ -33,7 +33,8 @@ class HttpTs:
     def kick(self) -> None:
         """Close every connection."""
         for client in self._clients:
-            client.cancel()
+            if not client.cancelling():  # a second time would keep it from ending its player
+                client.cancel()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
