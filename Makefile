@@ -39,7 +39,7 @@ test-www:
 	npm --prefix www test --silent
 
 e2e:
-	$(PYTEST) tests/e2e tests/chaos
+	$(PYTEST) -n 2 --dist loadfile tests/e2e tests/chaos
 
 # Floors: every branch of formats and config, 90 % of everything.
 cover:
