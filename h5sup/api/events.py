@@ -16,6 +16,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from h5sup.auth.guard import Identity
 from h5sup.auth.visit import VISIT
 from h5sup.base.errors import UnavailableError
+from h5sup.base.pace import Pace
 from h5sup.events.event import Event, LoginFailed
 from h5sup.events.hub import Hub, Subscription
 from h5sup.events.wire import encode
@@ -122,14 +123,10 @@ async def _tell(socket: web.WebSocketResponse, subscription: Subscription) -> No
 async def _listen(socket: web.WebSocketResponse) -> None:
     """Read until the client leaves, or talks too much."""
     loop = asyncio.get_running_loop()
-    since, count = loop.time(), 0
+    pace = Pace(MAX_MESSAGES_PER_S)
     async for message in socket:
         if message.type is WSMsgType.ERROR:
             return
-        now = loop.time()
-        if now - since >= 1.0:
-            since, count = now, 0
-        count += 1
-        if count > MAX_MESSAGES_PER_S:
+        if pace.is_too_fast(loop.time()):
             await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"too many messages")
             return

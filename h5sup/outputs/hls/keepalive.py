@@ -11,6 +11,7 @@ import asyncio
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from h5sup.base.errors import UnavailableError
+from h5sup.base.pace import Pace
 from h5sup.outputs.hls.holds import Holds
 from h5sup.outputs.hls.leases import Leases
 
@@ -71,14 +72,10 @@ class KeepAlive:
 async def _listen(socket: web.WebSocketResponse) -> None:
     """Read until the player leaves, or talks too much."""
     loop = asyncio.get_running_loop()
-    since, count = loop.time(), 0
+    pace = Pace(MAX_MESSAGES_PER_S)
     async for message in socket:
         if message.type is WSMsgType.ERROR:
             return
-        now = loop.time()
-        if now - since >= 1.0:
-            since, count = now, 0
-        count += 1
-        if count > MAX_MESSAGES_PER_S:
+        if pace.is_too_fast(loop.time()):
             await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"too many messages")
             return

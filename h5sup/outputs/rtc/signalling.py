@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from h5sup.base.errors import H5supError, InvalidError
+from h5sup.base.pace import Pace
 from h5sup.config.model import RtcConfig
 from h5sup.outputs.rtc.hall import Hall, Seat
 from h5sup.outputs.rtc.negotiation import build_offer, read_answer
@@ -79,14 +80,10 @@ class Signalling:
 
     async def _talk(self, socket: web.WebSocketResponse, request: web.Request, seat: Seat) -> None:
         loop = asyncio.get_running_loop()
-        since, count = loop.time(), 0
+        pace = Pace(MAX_MESSAGES_PER_S)
         has_offered = has_answer = False
         async for message in socket:
-            now = loop.time()
-            if now - since >= 1.0:
-                since, count = now, 0
-            count += 1
-            if count > MAX_MESSAGES_PER_S:
+            if pace.is_too_fast(loop.time()):
                 raise InvalidError("socket", "too many messages")
             said = _read(message.data) if message.type is WSMsgType.TEXT else {}
             kind = said.get("type")

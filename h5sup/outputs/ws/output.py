@@ -13,6 +13,7 @@ from typing import Protocol
 from aiohttp import WSMsgType, web
 
 from h5sup.base.errors import UnavailableError
+from h5sup.base.pace import Pace
 from h5sup.bus.channel import Channel
 from h5sup.outputs.ws import wire
 from h5sup.outputs.ws.fanout import Fanout
@@ -136,14 +137,10 @@ class WsOutput:
     async def _listen(self, socket: web.WebSocketResponse, viewer: Viewer) -> None:
         """Read until the client leaves; live viewers have nothing to say but that they live."""
         loop = asyncio.get_running_loop()
-        window, count = loop.time(), 0
+        pace = Pace(MAX_MESSAGES_PER_S)
         async for message in socket:
             if message.type is WSMsgType.ERROR:
                 return
-            count += 1
-            if count > MAX_MESSAGES_PER_S:
-                now = loop.time()
-                if now - window < 1.0:
-                    viewer.dismiss(wire.CLOSE_POLICY, "too many messages")
-                    return
-                window, count = now, 0
+            if pace.is_too_fast(loop.time()):
+                viewer.dismiss(wire.CLOSE_POLICY, "too many messages")
+                return
