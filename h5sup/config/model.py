@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 # Python's `$` also matches before a line break at the end, hence `(?!\n)`.
 TOKEN_PATTERN = r"^(?!\.{1,2}$)(?!.*--)[A-Za-z0-9_.-]{1,64}$(?!\n)"  # noqa: S105 (a source's public name)
@@ -24,7 +24,12 @@ Role = Literal["Administrator", "Operator", "Viewer"]
 SourceType = Literal["file", "rtsp"]
 Connect = Literal["always", "ondemand", "auto"]
 Transport = Literal["auto", "tcp", "udp", "http", "https"]
-EventName = Literal["ONLINE", "OFFLINE", "DISK_LOW", "LOGIN_FAILED"]
+EventName = Literal["ONLINE", "OFFLINE", "RECORD_START", "RECORD_STOP", "DISK_LOW", "LOGIN_FAILED"]
+Record = Literal["off", "always", "schedule"]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+# 24:00 is the end of a day
+TIME_OF_DAY_PATTERN = r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$(?!\n)"
+TimeOfDay = Annotated[str, Meta(pattern=TIME_OF_DAY_PATTERN)]
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,6 +75,7 @@ class AuthConfig(Section, frozen=True, kw_only=True):
 class PathsConfig(Section, frozen=True, kw_only=True):
     """Folders; relative ones start at config.json's folder."""
 
+    mediastore: str = "mediastore"
     data: str = "data"
     profiles: str = "ffmpeg_profiles"
     www: str = "www"
@@ -77,6 +83,20 @@ class PathsConfig(Section, frozen=True, kw_only=True):
     ram: str = ""
     ffmpeg: str = "ffmpeg"
     ffprobe: str = "ffprobe"
+
+
+class RecordingConfig(Section, frozen=True, kw_only=True):
+    """How recordings are cut, and how long they and snapshots are kept; 0 means for ever."""
+
+    segment_s: Annotated[int, Meta(ge=10, le=3600)] = 300
+    max_bytes: ByteCount = 0
+    keep_free_bytes: ByteCount = 2_000_000_000
+    max_days: Annotated[int, Meta(ge=0, le=36_500)] = 30
+    snapshot_days: Annotated[int, Meta(ge=0, le=36_500)] = 30
+    manual_max_s: Annotated[int, Meta(ge=1, le=86_400)] = 86_400
+    pre_record_bytes: ByteCount = 64_000_000
+    queue_bytes: Annotated[int, Meta(ge=1_000_000)] = 32_000_000
+    archives: Annotated[int, Meta(ge=1, le=16)] = 1
 
 
 class HlsConfig(Section, frozen=True, kw_only=True):
@@ -150,6 +170,14 @@ class SubInput(Section, frozen=True, kw_only=True):
     url: str = ""
 
 
+class RecordHours(Section, frozen=True, kw_only=True):
+    """Hours of some days of the week; a `to` before `from` means the next day."""
+
+    days: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    begin: TimeOfDay = field(name="from", default="00:00")
+    end: TimeOfDay = field(name="to", default="24:00")
+
+
 class SourceConfig(Section, frozen=True, kw_only=True):
     """One source as the operator wrote it. Immutable: an edit makes a new object."""
 
@@ -165,6 +193,10 @@ class SourceConfig(Section, frozen=True, kw_only=True):
     audio: bool = True
     stall_timeout_s: Annotated[float, Meta(ge=1, le=300)] = 10.0
     sub: SubInput = SubInput()
+    record: Record = "off"
+    record_hours: tuple[RecordHours, ...] = ()
+    record_max_bytes: ByteCount = 0
+    pre_record_s: Annotated[float, Meta(ge=0, le=120)] = 0.0
 
     def __repr__(self) -> str:  # see UserConfig.__repr__
         return f"SourceConfig({self.token!r})"
@@ -176,6 +208,7 @@ class Config(Section, frozen=True, kw_only=True):
     http: HttpConfig = HttpConfig()
     auth: AuthConfig = AuthConfig()
     paths: PathsConfig = PathsConfig()
+    recording: RecordingConfig = RecordingConfig()
     hls: HlsConfig = HlsConfig()
     rtc: RtcConfig = RtcConfig()
     limits: LimitsConfig = LimitsConfig()

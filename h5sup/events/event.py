@@ -25,6 +25,27 @@ class Offline:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordStart:
+    """A recording of a source has begun."""
+
+    token: str
+    filename: str
+    """By which it is played and found."""
+    trigger: str
+    """What it was begun by: `always`, `schedule`, `manual` or `alarm`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordStop:
+    """A recording of a source has ended, or can't go on for now."""
+
+    token: str
+    filename: str
+    trigger: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class DiskLow:
     """A folder's disk is as good as full."""
 
@@ -46,7 +67,8 @@ class LoginFailed:
     """Failed logins, of whatever name, since the event before this one."""
 
 
-What = Online | Offline | DiskLow | LoginFailed
+What = Online | Offline | RecordStart | RecordStop | DiskLow | LoginFailed
+OfSource = Online | Offline | RecordStart | RecordStop
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,4 +82,4 @@ class Event:
     @property
     def token(self) -> str:
         """Return which source it is about; empty for none."""
-        return self.what.token if isinstance(self.what, Online | Offline) else ""
+        return self.what.token if isinstance(self.what, OfSource) else ""

@@ -7,12 +7,23 @@ from collections.abc import Mapping
 
 from h5sup.base.clock import iso_ms
 from h5sup.base.logs import redact
-from h5sup.events.event import DiskLow, Event, LoginFailed, Offline, Online, What
+from h5sup.events.event import (
+    DiskLow,
+    Event,
+    LoginFailed,
+    Offline,
+    Online,
+    RecordStart,
+    RecordStop,
+    What,
+)
 
 PREFIX = "H5S_EVENT_"
 NAMES: Mapping[type[What], str] = {
     Online: "ONLINE",
     Offline: "OFFLINE",
+    RecordStart: "RECORD_START",
+    RecordStop: "RECORD_STOP",
     DiskLow: "DISK_LOW",
     LoginFailed: "LOGIN_FAILED",
 }
@@ -40,6 +51,14 @@ def _details(what: What) -> dict[str, object]:
             return {}
         case Offline(reason=reason):
             return {"strReason": redact(reason)}
+        case RecordStart(filename=filename, trigger=trigger):
+            return {"strFileName": filename, "strTrigger": trigger}
+        case RecordStop(filename=filename, trigger=trigger, reason=reason):
+            return {
+                "strFileName": filename,
+                "strTrigger": trigger,
+                "strReason": redact(reason),
+            }
         case DiskLow(disk=disk, free_bytes=free, total_bytes=total):
             return {"strDisk": disk, "nFreeBytes": free, "nTotalBytes": total}
         case LoginFailed(user=user, address=address, faults=faults, unreported=unreported):

@@ -12,7 +12,11 @@ import msgspec
 from msgspec import inspect
 
 TABLE_ROW = re.compile(r"^\| `(?P<key>[^`]+)` \|(?P<cells>.*)\|$", re.MULTILINE)
-PATTERNS = {"--": "a token", "^[A-Za-z0-9_-]{1,64}$": "1 to 64 letters, digits, `_` or `-`"}
+PATTERNS = {
+    "--": "a token",
+    "24:00": "a time of day",
+    "^[A-Za-z0-9_-]{1,64}$": "1 to 64 letters, digits, `_` or `-`",
+}
 
 
 class Key(NamedTuple):

@@ -110,7 +110,7 @@ class Output:
             )
             self.child = await launcher.spawn(build(legs), pass_fds=(write_fd, *fds))
             os.close(write_fd)
-            reading = asyncio.create_task(self.child.read_lines(self.lines.append))
+            reading = asyncio.create_task(self.child.read_lines(self._keep_line))
             try:
                 async with asyncio.timeout(timeout_s):
                     while self.child.exit_code is None and not until():
@@ -125,6 +125,11 @@ class Output:
                 loop.remove_reader(read_fd)
                 loop.remove_reader(receiver)
                 os.close(read_fd)
+
+    def _keep_line(self, line: str) -> None:
+        # its RTP muxer looks for a free pair of ports by trying, and says so
+        if "bind failed: Address already in use" not in line:
+            self.lines.append(line)
 
     @property
     def segments(self) -> list[bytes]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from h5sup.api.times import parse_time
+from h5sup.formats.times import parse_time
 from h5sup.base.errors import InvalidError
 
 CHINA = timezone(timedelta(hours=8))

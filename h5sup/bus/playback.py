@@ -1,0 +1,114 @@
+"""Media of the past: what a playback is to the outputs, whoever has recorded it.
+
+recording plays this server's own files, devices will play theirs; outputs/ws and outputs/rtc are
+given one opener and know neither. A playback paces itself: it hands over each fragment when it is
+due, at most LEAD_S before, and waits while its output does not take one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from h5sup.bus.fragment import Fragment
+from h5sup.formats.isobmff.init_segment import InitSegment
+
+LEAD_S = 0.3  # how far media may be ahead: so long a command takes to show
+SLOWEST = 0.5
+FASTEST = 16.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybackRequest:
+    """What a viewer asked to see again."""
+
+    token: str
+    begin: datetime | None = None
+    """With `end` a range of time; None for both plays `filename` from its start."""
+    end: datetime | None = None
+    filename: str = ""
+    from_server: bool = True
+    """This server's recordings, not those of the device."""
+    hevc: bool = False
+    """The viewer takes H.265 as it was recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What follows needs this init segment. Comes first, and again only when it changes."""
+
+    init: InitSegment
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A fragment on the playback's own timeline, which starts near 0 and has no hole.
+
+    `fragment.data` has its decode times in place already. After a command that jumps, the first
+    one is a key fragment.
+    """
+
+    fragment: Fragment
+    at: datetime
+    """When its first picture was taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where the playback stands, about once a second while it plays, and at its end."""
+
+    at: datetime
+    is_end: bool = False
+
+
+Item = Begun | Played | Position
+
+
+class Playback(Protocol):
+    """One viewer's playback. Commands come from the loop, at any time; `close()` must follow.
+
+    Nothing plays before `start()`. The media clock runs on over every command.
+    """
+
+    @property
+    def id(self) -> str:
+        """Its secret name, by which PbSnapshot finds it."""
+
+    @property
+    def init(self) -> InitSegment:
+        """What is needed before the first fragment; known once it is open."""
+
+    def start(self) -> None:
+        """Play; twice is harmless."""
+
+    def pause(self) -> None:
+        """Stand still at the picture that was handed over last."""
+
+    def resume(self) -> None:
+        """Go on after pause()."""
+
+    def seek(self, seconds: float) -> None:
+        """Go on at so many seconds of time after the begin; beyond an end, at that end."""
+
+    def move_to(self, at: datetime) -> None:
+        """Go on at a moment, or at the next picture after it."""
+
+    def set_speed(self, speed: float) -> None:
+        """Play SLOWEST to FASTEST times as fast; raises InvalidError."""
+
+    async def next(self) -> Item | None:
+        """Return what is due next, once it is; None after the end until a command jumps back."""
+
+    async def close(self) -> None:
+        """Free what it holds; next() returns None from now on."""
+
+
+class PlaybackOpener(Protocol):
+    """Who has recordings."""
+
+    async def open(self, request: PlaybackRequest) -> Playback:
+        """Return a playback that stands at its begin.
+
+        Raises NotFoundError when there is nothing to play, UnavailableError when too many play.
+        """
