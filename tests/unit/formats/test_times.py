@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from h5sup.formats.times import parse_time
 from h5sup.base.errors import InvalidError
+from h5sup.formats.times import parse_time
 
 CHINA = timezone(timedelta(hours=8))
 INDIA = timezone(timedelta(hours=5, minutes=30))
