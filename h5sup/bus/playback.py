@@ -32,6 +32,10 @@ class PlaybackRequest:
     """This server's recordings, not those of the device."""
     hevc: bool = False
     """The viewer takes H.265 as it was recorded."""
+    b_frames: bool = True
+    """It takes pictures that are shown in another order than they come in."""
+    opus: bool = False
+    """It takes sound as Opus alone, for WebRTC; one that can't be made goes without sound."""
 
 
 @dataclass(frozen=True, slots=True)
