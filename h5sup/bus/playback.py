@@ -36,11 +36,18 @@ class PlaybackRequest:
     """It takes pictures that are shown in another order than they come in."""
     opus: bool = False
     """It takes sound as Opus alone, for WebRTC; one that can't be made goes without sound."""
+    lead_s: float = LEAD_S
+    """How far ahead it wants its media, from 0 to LEAD_S."""
+    owner: str = ""
+    """The user who plays: nobody else may ask where the playback stands."""
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What follows needs this init segment. Comes first, and again only when it changes."""
+    """What follows needs this init segment. Comes first, and again only when it changes.
+
+    Its time scales may differ from those before it: the timeline goes on in seconds.
+    """
 
     init: InitSegment
 
@@ -49,8 +56,9 @@ class Begun:
 class Played:
     """A fragment on the playback's own timeline, which starts near 0 and has no hole.
 
-    `fragment.data` has its decode times in place already. After a command that jumps, the first
-    one is a key fragment.
+    `fragment.data` has its decode times in place already; it has one run per track at most.
+    After a command that jumps, the first one is a key fragment, and all pictures from there up to
+    the asked one last about a millisecond each, in one fragment or a few, without sound.
     """
 
     fragment: Fragment
@@ -80,8 +88,16 @@ class Playback(Protocol):
         """Its secret name, by which PbSnapshot finds it."""
 
     @property
-    def init(self) -> InitSegment:
-        """What is needed before the first fragment; known once it is open."""
+    def mime(self) -> str:
+        """What all of it is, for addSourceBuffer; known once it is open.
+
+        Which codecs there are, and whether there is sound, holds to its end; level and size of
+        the pictures may change with each Begun.
+        """
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether there is sound, which may be silence."""
 
     def start(self) -> None:
         """Play; twice is harmless."""
