@@ -74,6 +74,7 @@ from h5sup.outputs.picture.pictures import Pictures
 from h5sup.outputs.rtc.output import RtcOutput
 from h5sup.outputs.rtc.whep import METHODS as WHEP_METHODS
 from h5sup.outputs.ws.output import WsOutput
+from h5sup.recording.service import Folders, RecordingService
 from h5sup.sources.feed import Workshop
 from h5sup.sources.ram_watch import RamWatch
 from h5sup.sources.registry import Registry
@@ -100,6 +101,7 @@ class Places:
     """config.json's folders, absolute."""
 
     data: Path
+    mediastore: Path
     profiles: Path
     www: Path
     media_root: Path
@@ -117,6 +119,7 @@ def find_places(paths: PathsConfig, home: Path) -> Places:
         parent = (home / paths.ram).resolve()
     return Places(
         data=data,
+        mediastore=(home / paths.mediastore).resolve(),
         profiles=(home / paths.profiles).resolve(),
         www=(home / paths.www).resolve(),
         media_root=(home / paths.media_root).resolve(),
@@ -193,6 +196,9 @@ class Server:
         store = Store(places.data)
         await store.open()
         stack.push_async_callback(store.close)
+        recording = RecordingService(Folders(places.data, places.mediastore))
+        await recording.start()
+        stack.push_async_callback(recording.close)
         workshop = Workshop(tools, launcher, self._profiles, config.hls, config.limits, places.ram)
         registry = self._registry = Registry(workshop, places.media_root, store, self._hub)
         stack.push_async_callback(registry.aclose)
@@ -423,7 +429,7 @@ def needs_restart(old: Config, new: Config) -> list[str]:
     """Return the sections whose changes a reload does not apply."""
     changed = [
         name
-        for name in ("http", "paths", "hls", "rtc", "limits", "mqtt", "webhooks")
+        for name in ("http", "paths", "recording", "hls", "rtc", "limits", "mqtt", "webhooks")
         if getattr(old, name) != getattr(new, name)
     ]
     if structs.replace(old.auth, users=()) != structs.replace(new.auth, users=()):
@@ -443,6 +449,10 @@ def prepare_folders(places: Places) -> None:
             path.mkdir(mode=mode, parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(key, f"{path} can't be made: {error.strerror}") from error
+    try:
+        places.mediastore.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except OSError as error:  # live pictures need none
+        logger.error("paths.mediastore: %s can't be made: %s", places.mediastore, error.strerror)  # noqa: TRY400 (no bug)
 
 
 def open_door(limits: LimitsConfig) -> Door:

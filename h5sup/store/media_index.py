@@ -5,11 +5,22 @@ Times are whole microseconds since 1970 in UTC, so that they sort, subtract and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from h5sup.base.errors import NotFoundError
+from h5sup.store.database import Database
+from h5sup.store.media_schema import SPANS, TABLES, VERSION, find_earliest
 
 Kind = Literal["record", "snapshot", "archive"]
 Trigger = Literal["always", "schedule", "manual", "alarm"]
+
+FILE_NAME = "media.db"
+MAX_ROWS = 100_000  # of one answer; a day in pieces of ten seconds is 8,640
+EXTENSIONS = (".mp4", ".jpg")  # clients may leave them out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,3 +62,366 @@ class Gap:
     """One word for code, see recording/gaps.py."""
     reason: str
     """One sentence for people, without secrets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """What the finished files of one source, kind and day (UTC, by their beginning) come to."""
+
+    kind: Kind
+    token: str
+    day: int
+    """Days since 1970."""
+    files: int
+    size_bytes: int
+    duration_us: int
+
+
+FILE_COLUMNS = tuple(field.name for field in fields(StoredFile))
+GAP_COLUMNS = tuple(field.name for field in fields(Gap))
+
+
+class MediaIndex:
+    """The files and gaps of one data folder, in `media.db`; `open()` comes first, `close()` last.
+
+    Called from the loop. Each change is one transaction: after a crash it is there or not at all.
+    How far a growing file has come is kept in memory alone, as the file itself tells it after a
+    crash. Methods raise UnavailableError when the disk below `data` refuses.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.on_loss: Callable[[], None] = _ignore
+        """Called when the index had to be begun anew: the files on disk have to be found again."""
+        self._growing: dict[int, StoredFile] = {}
+        self._database = Database(
+            folder / FILE_NAME, script=TABLES, version=VERSION, on_loss=self._lose
+        )
+        self.is_lost = False
+        """Whether it was begun anew since the start."""
+
+    async def open(self) -> None:
+        """Open media.db; one that can't be used is set aside or passed over, with a log line."""
+        await self._database.open()
+
+    async def close(self) -> None:
+        """Finish what is being written."""
+        await self._database.close()
+
+    async def check(self) -> None:
+        """Look for damage, which can take seconds; it is met with a new beginning."""
+        await self._database.check()
+
+    # files
+
+    async def add(self, file: StoredFile) -> int:
+        """Keep a file, in place of one with the same path, and return its id."""
+        (number,) = await self.add_all([file])
+        return number
+
+    async def add_all(self, files: Sequence[StoredFile]) -> list[int]:
+        """Keep files as one change and return their ids."""
+        found = await self._database.write(lambda one: [_put_file(one, file) for file in files])
+        for number, file in zip(found, files, strict=True):
+            if file.is_growing:
+                self._growing[number] = replace(file, id=number)
+            else:
+                self._growing.pop(number, None)
+        return found
+
+    def grow(self, number: int, *, end_us: int, size_bytes: int) -> None:
+        """Say how far a file has come that was added as growing. Costs nothing."""
+        if (file := self._growing.get(number)) is not None:
+            self._growing[number] = replace(file, end_us=end_us, size_bytes=size_bytes)
+
+    async def finish(self, number: int, *, end_us: int, size_bytes: int) -> None:
+        """Say that a file grows no more."""
+        growing = self._growing.get(number)
+        if growing is not None:  # the whole row: a new beginning may have lost it
+            done = replace(growing, end_us=end_us, size_bytes=size_bytes, is_growing=False)
+            await self._database.write(lambda one: _put_file(one, done))
+            self._growing.pop(number, None)
+            return
+        await self._database.write(
+            lambda one: one.execute(
+                "UPDATE files SET end_us = ?, size_bytes = ?, is_growing = 0 WHERE id = ?",
+                (end_us, size_bytes, number),
+            )
+        )
+
+    async def delete(self, numbers: Iterable[int]) -> None:
+        """Forget files, as one change; unknown ones are ignored."""
+        gone = [(number,) for number in numbers]
+        await self._database.write(
+            lambda one: one.executemany("DELETE FROM files WHERE id = ?", gone)
+        )
+        for (number,) in gone:
+            self._growing.pop(number, None)
+
+    async def get(self, number: int) -> StoredFile:
+        """Return one file; raises NotFoundError."""
+        found = await self._select("WHERE id = ?", number)
+        if not found:
+            raise NotFoundError(f"there is no file {number} in the index")
+        return found[0]
+
+    async def find_path(self, path: str) -> StoredFile | None:
+        """Return the file of exactly this path below mediastore."""
+        found = await self._select("WHERE path = ?", path)
+        return found[0] if found else None
+
+    async def find_files(
+        self, kind: Kind, token: str, begin_us: int, end_us: int, *, limit: int = MAX_ROWS
+    ) -> list[StoredFile]:
+        """Return what has media from `begin_us` up to `end_us`, oldest beginning first.
+
+        A range that is reversed or empty holds nothing.
+        """
+        sql, values = _overlapping("files", {"kind": kind, "token": token}, begin_us, end_us)
+        found = await self._read_files(sql, *values) if begin_us < end_us else []
+        return [one for one in found if _overlaps(one, begin_us, end_us)][:limit]
+
+    async def find_recording(self, kind: Kind, token: str, name: str) -> list[StoredFile]:
+        """Return all files of a recording in their order, with or without the extension.
+
+        The name may be that of the recording or of any of its files.
+        """
+        names = (name, *(name + extension for extension in EXTENSIONS))
+        marks = ", ".join("?" * len(names))
+        among = (
+            f"SELECT recording FROM files WHERE kind = ? AND token = ? AND filename IN ({marks})"
+        )
+        return await self._select(
+            f"WHERE kind = ? AND token = ? AND (recording IN ({marks}) OR recording IN ({among}))"
+            f" ORDER BY start_us, id LIMIT {MAX_ROWS}",
+            kind,
+            token,
+            *names,
+            kind,
+            token,
+            *names,
+        )
+
+    async def find_below(self, folder: str) -> list[StoredFile]:
+        """Return the files whose path begins with `folder` and a slash, in the paths' order."""
+        return await self._select(
+            f"WHERE path > ? AND path < ? ORDER BY path LIMIT {MAX_ROWS}",
+            f"{folder}/",
+            f"{folder}0",  # the letter after the slash
+        )
+
+    async def find_after(self, number: int, limit: int) -> list[StoredFile]:
+        """Return the next files by id, so that all can be gone through piece by piece."""
+        return await self._select("WHERE id > ? ORDER BY id LIMIT ?", number, limit)
+
+    async def find_growing(self) -> list[StoredFile]:
+        """Return what is marked as growing: by this run, or by one that died."""
+        return await self._select("WHERE is_growing = 1 ORDER BY id")
+
+    def is_written(self, number: int) -> bool:
+        """Return whether a file grows in this run."""
+        return number in self._growing
+
+    async def find_oldest(
+        self, kind: Kind, *, token: str = "", before_us: int | None = None, limit: int = 100
+    ) -> list[StoredFile]:
+        """Return finished files whose end lies furthest back, perhaps only those before a moment.
+
+        Those of one source come by their beginning.
+        """
+        end_us = before_us if before_us is not None else 2**62
+        if not token:
+            return await self._select(
+                "WHERE kind = ? AND is_growing = 0 AND end_us < ? ORDER BY end_us, id LIMIT ?",
+                kind,
+                end_us,
+                limit,
+            )
+        each = (
+            f"SELECT * FROM (SELECT {_names(FILE_COLUMNS)} FROM files WHERE kind = ? "
+            f"AND token = ? AND span = {span} AND end_us < ? ORDER BY start_us LIMIT ?)"
+            for span in SPANS[1:]
+        )
+        sql = f"{' UNION ALL '.join(each)} ORDER BY start_us, id LIMIT ?"
+        values = (kind, token, end_us, limit) * len(SPANS[1:])
+        return await self._read_files(sql, *values, limit)
+
+    async def find_totals(self, *, from_day: int = 0) -> list[Total]:
+        """Return the sums of finished files by kind, source and day."""
+        sql = (
+            "SELECT kind, token, day, files, size_bytes, duration_us FROM days "
+            "WHERE day >= ? ORDER BY kind, token, day"
+        )
+        rows = await self._database.read(lambda one: one.execute(sql, (from_day,)).fetchall())
+        return [Total(*row) for row in rows]
+
+    def growing(self) -> list[StoredFile]:
+        """Return what grows in this run, as it is now; not yet in the totals."""
+        return list(self._growing.values())
+
+    async def clear_files(self) -> None:
+        """Forget all files that don't grow in this run; gaps stay, for no disk tells of them."""
+        kept = [(number,) for number in self._growing]
+        await self._database.write(lambda one: _clear_files(one, kept))
+
+    # gaps
+
+    async def open_gap(self, token: str, start_us: int, *, cause: str, reason: str) -> int:
+        """Note that a source is not recorded from now on, and return the gap's id."""
+        gap = Gap(token=token, start_us=start_us, end_us=None, cause=cause, reason=reason)
+        return await self.add_gap(gap)
+
+    async def add_gap(self, gap: Gap) -> int:
+        """Keep a gap and return its id."""
+        return await self._database.write(lambda one: _insert(one, "gaps", GAP_COLUMNS, gap))
+
+    async def close_gap(self, number: int, end_us: int, *, cause: str = "") -> None:
+        """Say when a gap ended; one that ends before it began is taken out."""
+        await self._database.write(lambda one: _close_gap(one, number, end_us, cause))
+
+    async def find_gaps(
+        self, token: str, begin_us: int, end_us: int, *, limit: int = MAX_ROWS
+    ) -> list[Gap]:
+        """Return the gaps between two moments, oldest first; one that lasts reaches any end."""
+        sql, values = _overlapping("gaps", {"token": token}, begin_us, end_us)
+        found = await self._read_gaps(sql, *values) if begin_us < end_us else []
+        return [
+            one
+            for one in found
+            if one.start_us < end_us and (one.end_us is None or one.end_us > begin_us)
+        ][:limit]
+
+    async def find_open_gaps(self) -> list[Gap]:
+        """Return the gaps that last, or did when an earlier run died."""
+        return await self._read_gaps(
+            f"SELECT {_names(GAP_COLUMNS)} FROM gaps WHERE end_us IS NULL ORDER BY id"
+        )
+
+    async def delete_gaps(self, before_us: int) -> None:
+        """Forget gaps that ended before a moment."""
+        sql = "DELETE FROM gaps WHERE end_us < ?"
+        await self._database.write(lambda one: one.execute(sql, (before_us,)))
+
+    # notes
+
+    async def note(self, name: str, number: int) -> None:
+        """Keep a number under a name."""
+        sql = "INSERT INTO notes VALUES (?, ?) ON CONFLICT DO UPDATE SET number = excluded.number"
+        await self._database.write(lambda one: one.execute(sql, (name, number)))
+
+    async def find_note(self, name: str) -> int | None:
+        """Return a number that was noted."""
+        sql = "SELECT number FROM notes WHERE name = ?"
+        row = await self._database.read(lambda one: one.execute(sql, (name,)).fetchone())
+        return None if row is None else int(row[0])
+
+    async def _select(self, rest: str, *values: str | int) -> list[StoredFile]:
+        sql = f"SELECT {_names(FILE_COLUMNS)} FROM files {rest}"
+        return await self._read_files(sql, *values)
+
+    async def _read_files(self, sql: str, *values: str | int) -> list[StoredFile]:
+        """Return the rows; what grows is as far as it is now."""
+        found = await self._database.read(
+            lambda one: [_file(row) for row in one.execute(sql, values)]
+        )
+        return [self._growing.get(one.id, one) for one in found]
+
+    async def _read_gaps(self, sql: str, *values: str | int) -> list[Gap]:
+        return await self._database.read(
+            lambda one: [
+                Gap(**dict(zip(GAP_COLUMNS, row, strict=True))) for row in one.execute(sql, values)
+            ]
+        )
+
+    def _lose(self) -> Callable[[sqlite3.Connection], None]:
+        self.is_lost = True
+        self.on_loss()
+        growing = list(self._growing.values())
+        return lambda one: _put_files(one, growing)
+
+
+def _ignore() -> None:
+    pass
+
+
+def _names(columns: Iterable[str]) -> str:
+    return ", ".join(f'"{column}"' for column in columns)
+
+
+def _overlapping(
+    table: str, where: dict[str, str], begin_us: int, end_us: int
+) -> tuple[str, list[str | int]]:
+    """Return the query for what reaches into a stretch of time, and its values."""
+    columns = _names(FILE_COLUMNS if table == "files" else GAP_COLUMNS)
+    same = " AND ".join(f"{column} = ?" for column in where)
+    parts, values = [], list[str | int]()
+    for span in SPANS:
+        part = f"SELECT {columns} FROM {table} WHERE {same} AND span = {span} AND start_us < ?"
+        values += [*where.values(), end_us]
+        earliest_us = find_earliest(span, begin_us)
+        if earliest_us is not None:
+            part += " AND start_us >= ?"
+            values.append(earliest_us)
+        parts.append(part)
+    return f"{' UNION ALL '.join(parts)} ORDER BY start_us, id LIMIT {2 * MAX_ROWS}", values
+
+
+def _overlaps(file: StoredFile, begin_us: int, end_us: int) -> bool:
+    """Return whether a file lies in the range; a snapshot is a moment, and has no length."""
+    return begin_us <= file.start_us < end_us or file.start_us < begin_us < min(
+        file.end_us, end_us
+    )
+
+
+def _file(row: tuple[Any, ...]) -> StoredFile:
+    values = dict(zip(FILE_COLUMNS, row, strict=True))
+    values["is_growing"] = bool(values["is_growing"])
+    return StoredFile(**values)
+
+
+def _insert(
+    connection: sqlite3.Connection,
+    table: str,
+    columns: tuple[str, ...],
+    record: StoredFile | Gap,
+    conflict: str = "",
+) -> int:
+    """Insert all but the id where it is 0, and return the id."""
+    used = columns if record.id else tuple(column for column in columns if column != "id")
+    values = [getattr(record, column) for column in used]
+    marks = ", ".join("?" * len(used))
+    sql = f"INSERT INTO {table} ({_names(used)}) VALUES ({marks}) {conflict} RETURNING id"
+    (number,) = connection.execute(sql, values).fetchone()
+    return int(number)
+
+
+def _put_file(connection: sqlite3.Connection, file: StoredFile) -> int:
+    changes = ", ".join(
+        f'"{column}" = excluded."{column}"' for column in FILE_COLUMNS if column != "id"
+    )
+    return _insert(
+        connection,
+        "files",
+        FILE_COLUMNS,
+        file,
+        f"ON CONFLICT (path) DO UPDATE SET {changes} ON CONFLICT (id) DO UPDATE SET {changes}",
+    )
+
+
+def _put_files(connection: sqlite3.Connection, files: list[StoredFile]) -> None:
+    for file in files:
+        _put_file(connection, file)
+
+
+def _close_gap(connection: sqlite3.Connection, number: int, end_us: int, cause: str) -> None:
+    connection.execute("DELETE FROM gaps WHERE id = ? AND start_us >= ?", (number, end_us))
+    connection.execute(
+        "UPDATE gaps SET end_us = ?, cause = iif(? = '', cause, ?) WHERE id = ?",
+        (end_us, cause, cause, number),
+    )
+
+
+def _clear_files(connection: sqlite3.Connection, kept: list[tuple[int]]) -> None:
+    connection.execute("CREATE TEMP TABLE kept (id INTEGER PRIMARY KEY)")
+    connection.executemany("INSERT INTO kept VALUES (?)", kept)
+    connection.execute("DELETE FROM files WHERE id NOT IN (SELECT id FROM kept)")
+    connection.execute("DROP TABLE kept")

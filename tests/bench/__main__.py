@@ -21,6 +21,7 @@ import psutil
 from playwright.async_api import Page
 
 from tests.bench.crowd import crowded
+from tests.bench.index import index
 from tests.bench.llhls import llhls
 from tests.bench.measure import CACHE, cpu_s, in_chromium, row, server_of
 from tests.bench.rest import rest
@@ -221,6 +222,7 @@ PARTS = {
     "rtc": rtc,
     "rest": rest,
     "crowd": crowded,
+    "index": index,
 }
 
 

@@ -1,0 +1,1 @@
+"""What is kept of sources: recordings, snapshots and archives, and how they come back."""
