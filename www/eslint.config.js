@@ -10,6 +10,7 @@ const rules = {
     { property: "outerHTML", message: "text goes in by textContent or append" },
     { property: "insertAdjacentHTML", message: "text goes in by textContent or append" },
   ],
+  "no-unused-vars": ["error", { argsIgnorePattern: "^_" }],
   "no-var": "error",
   "prefer-const": "error",
   "prefer-template": "error",

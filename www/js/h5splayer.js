@@ -3,15 +3,26 @@
 
 /**
  * The players of h5sup: live video over WebSocket (H5sPlayerWS), WebRTC (H5sPlayerRTC) and HLS
- * (H5sPlayerHls).
+ * (H5sPlayerHls), and playback of what was recorded over the first two.
  * Constructor options and methods are those of H5Stream's players (manual, chapter 6) plus a few of
  * ours; docs/players.md explains them.
  */
 
 /**
- * @typedef {"stopped" | "connecting" | "playing" | "waiting" | "blocked" | "suspended"} H5sState
+ * @typedef {"stopped" | "connecting" | "playing" | "waiting" | "blocked" | "suspended" | "ended"} H5sState
  * stopped: not connected. connecting: no picture yet. playing. waiting: lost, will try again.
  * blocked: the browser wants a click before it plays. suspended: hidden or paused for long.
+ * ended: a playback has come to its end.
+ */
+
+/**
+ * @typedef {object} H5sPbConf what to see again: a range of time, or with both times "0" a file
+ * @property {string} [begintime] ISO 8601
+ * @property {string} [endtime]
+ * @property {string | boolean} [serverpb] true: recordings of the server, false: of the device
+ * @property {string} [filename] strFileName of a recording
+ * @property {(event: string, userdata: unknown) => void} [callback] the server's text events
+ * @property {unknown} [userdata] handed to callback
  */
 
 /**
@@ -28,7 +39,7 @@
  * @property {"auto" | boolean | string} [hevc] ask for H.265; "auto" asks the browser
  * @property {boolean} [audio] of WebRTC: `false` asks for the picture alone, which comes sooner
  * @property {number} [targetLatency] seconds to stay behind the newest picture, 0.05 to 5
- * @property {unknown} [pbconf] playback; not used by the live players
+ * @property {H5sPbConf} [pbconf] playback; live without it. Not of HLS
  * @property {(event: string, userdata: unknown) => void} [callback] the server's text events
  * @property {unknown} [userdata] handed to callback
  * @property {(state: H5sState, reason: string) => void} [onState] what the player is doing
@@ -58,6 +69,8 @@ const H5S_PAUSED_S = 15; // a paused player would fill its buffer
 const H5S_HEALTHY_S = 5; // pictures for so long clear the back-off
 const H5S_START_S = 0.8;
 const H5S_SETTLE_S = 1; // running dry right after a jump tells nothing
+const H5S_SLOWEST = 0.5; // times as fast, of a playback
+const H5S_FASTEST = 16;
 const H5S_HEVC_TYPE = 'video/mp4; codecs="hvc1.1.6.L93.B0"';
 
 /** @returns {number} seconds on a clock that never jumps */
@@ -448,6 +461,114 @@ class H5sFollower {
     const isOutside = isBefore || position > range.end + 0.5;
     if (jump || isOutside) this.jump();
     if (this.#video.playbackRate !== rate) this.#video.playbackRate = rate;
+  }
+}
+
+/**
+ * Plays an element's media as it comes: what H5sFollower is for live, this is for a playback. It only
+ * sets a standing picture going, and skips what a jump has made stale.
+ */
+class H5sSteady {
+  static #START_S = 0.1;
+  static #LONGEST_GAP_S = 20; // key frames alone may come so rarely
+  static #WITHIN_S = 0.0005; // times of pictures are rounded on their way
+
+  #video;
+  #range;
+  #watchdog = new H5sWatchdog();
+  #gap = 0.04;
+  #grewAt = Number.NaN;
+  #landing = Number.NaN;
+  #stalls = 0;
+
+  /**
+   * @param {HTMLVideoElement} video
+   * @param {() => { start: number, end: number } | null} range the newest stretch of media
+   */
+  constructor(video, range) {
+    this.#video = video;
+    this.#range = range;
+  }
+
+  /** Seconds of media with which playing starts. */
+  get target() {
+    return H5sSteady.#START_S;
+  }
+
+  /** Times the picture had to be set going again. */
+  get stalls() {
+    return this.#stalls;
+  }
+
+  /** Media was appended. @param {number} now */
+  grew(now) {
+    const gap = h5sClamp(now - this.#grewAt || 0, 0, H5sSteady.#LONGEST_GAP_S);
+    this.#gap = Math.max(gap, this.#gap * 0.95);
+    this.#grewAt = now;
+    this.#land();
+  }
+
+  /** Playing starts. @param {number} now */
+  start(now) {
+    const range = this.#range();
+    if (range && this.#video.currentTime < range.start) this.#video.currentTime = range.start;
+    this.#rest(now);
+  }
+
+  /** Playing goes on: nothing is skipped. */
+  jump() {
+    this.#rest(h5sNow());
+  }
+
+  /** The media from here on is what was asked for last. @param {number} time */
+  skipTo(time) {
+    this.#landing = time;
+    this.#land();
+  }
+
+  /**
+   * @param {number} now
+   * @param {number} shown pictures so far
+   * @returns {boolean} false when the picture stands and nothing helps
+   */
+  follow(now, shown) {
+    const end = this.#range()?.end ?? 0;
+    const verdict = this.#watchdog.check(now, shown, end, this.#gap);
+    if (verdict === "jump") {
+      this.#stalls += 1;
+      this.#video.currentTime += H5sSteady.#WITHIN_S; // a seek sets the decoder going
+    }
+    return verdict !== "reconnect";
+  }
+
+  /** The element waits for media: more comes when it is due. */
+  ranDry() {}
+
+  /** The element plays. */
+  flows() {}
+
+  /** The connection went. */
+  forgetDry() {
+    this.#grewAt = this.#landing = Number.NaN;
+  }
+
+  /** Media of another connection comes. */
+  reset() {
+    this.#watchdog = new H5sWatchdog();
+    this.forgetDry();
+  }
+
+  #land() {
+    const at = this.#landing;
+    if (!((this.#range()?.end ?? 0) > at + H5sSteady.#WITHIN_S)) return;
+    this.#landing = Number.NaN;
+    if (at > this.#video.currentTime) this.#video.currentTime = at + H5sSteady.#WITHIN_S;
+    this.#rest(h5sNow());
+  }
+
+  /** @param {number} now */
+  #rest(now) {
+    this.#watchdog.rest(now, this.#range()?.end ?? 0);
   }
 }
 
@@ -982,68 +1103,245 @@ class H5sReturn {
 }
 
 /**
- * Plays one source over WebSocket and Media Source Extensions, close to live, until disconnect().
- * It comes back by itself after any loss.
+ * What is to be seen of the past and where it stands, over however many connections. Pure; the clock
+ * is the player's: seconds of media on this connection, which stand while the playback does.
  */
-class H5sPlayerWS {
+class H5sPlayback {
+  static #MARKS = 8;
+
   #conf;
-  #place;
-  #status;
+  #speed = 1;
+  #isStarted = false;
+  #isPaused = false;
+  #isEnded = false;
+  #session = "";
+  /** @type {{ message: object, timeMs: number } | null} asked for, and not yet seen to be done */
+  #jump = null;
+  /** @type {{ clock: number, timeMs: number, speed: number }[]} moments known, in order */
+  #marks = [];
+
+  /** @param {H5sPbConf} conf */
+  constructor(conf) {
+    this.#conf = conf;
+  }
+
+  get isStarted() {
+    return this.#isStarted;
+  }
+
+  get isPaused() {
+    return this.#isPaused;
+  }
+
+  /** The server has nothing more. */
+  get isEnded() {
+    return this.#isEnded;
+  }
+
+  /** Whether media is to be expected. */
+  get isFlowing() {
+    return this.#isStarted && !this.#isPaused && !this.#isEnded;
+  }
+
+  get playbackRate() {
+    return this.#speed;
+  }
+
+  /** Its name on the server, for PbSnapshot; "" until it is told. */
+  get session() {
+    return this.#session;
+  }
+
+  /** What the address of the socket says of it. @returns {Record<string, string>} */
+  get query() {
+    const { begintime, endtime, filename, serverpb } = this.#conf;
+    return {
+      playback: "true",
+      serverpb: String(serverpb ?? false),
+      begintime: begintime ?? "",
+      endtime: endtime ?? "",
+      filename: filename ?? "",
+    };
+  }
+
+  /** What a new connection has to be told, in order. @returns {object[]} */
+  get commands() {
+    const told = [];
+    if (this.#speed !== 1) told.push(H5sPlayback.#speedOf(this.#speed));
+    if (this.#jump) told.push(this.#jump.message);
+    if (this.#isStarted) told.push({ cmd: "H5_START" });
+    if (this.#isPaused) told.push({ cmd: "H5_PAUSE" });
+    return told;
+  }
+
+  start() {
+    this.#isStarted = true;
+    return { cmd: "H5_START" };
+  }
+
+  pause() {
+    this.#isPaused = true;
+    return { cmd: "H5_PAUSE" };
+  }
+
+  resume() {
+    this.#isPaused = false;
+    return { cmd: "H5_RESUME" };
+  }
+
+  /** @param {number} speed @param {number} clock where the newest media stands */
+  setSpeed(speed, clock) {
+    const timeMs = this.positionMs(clock);
+    this.#speed = h5sClamp(Number(speed) || 1, H5S_SLOWEST, H5S_FASTEST);
+    if (!this.#jump) this.#note(clock, timeMs);
+    return H5sPlayback.#speedOf(this.#speed);
+  }
+
+  /** @param {number} seconds of time after the begin */
+  seek(seconds) {
+    const beginMs = Date.parse(this.#conf.begintime ?? "");
+    return this.#jumpTo({ cmd: "H5_SEEK", nSeekTime: seconds }, beginMs + seconds * 1000);
+  }
+
+  /** @param {Date | number | string} time */
+  moveTo(time) {
+    const timeMs = new Date(time).getTime();
+    return this.#jumpTo(H5sPlayback.#moveTo(timeMs), timeMs);
+  }
+
+  /**
+   * Take what the server says of this playback.
+   * @param {any} event
+   * @param {number} clock where the newest media stands, unless the server says it
+   * @returns {number | null} where a jump that was asked for lands on the clock
+   */
+  hear(event, clock) {
+    if (event?.type === "H5S_EVENT_PB_SESSION") this.#session = String(event.strPbSession);
+    if (event?.type !== "H5S_EVENT_PB_TIME") return null;
+    const { strTime, strExactTime, nMediaTime, bEnd } = event.pbTime ?? {};
+    const timeMs = Date.parse(strExactTime ?? strTime);
+    if (Number.isNaN(timeMs)) return null;
+    const at = Number.isFinite(nMediaTime) ? nMediaTime : clock;
+    const hasJumped = this.#jump !== null;
+    this.#jump = null;
+    this.#isEnded = bEnd === true;
+    if (hasJumped) this.#marks = [];
+    this.#note(at, timeMs);
+    return hasJumped ? at : null;
+  }
+
+  /** The connection is gone: the next one goes on from here. @param {number} clock */
+  leave(clock) {
+    const timeMs = this.positionMs(clock);
+    if (!this.#jump && !Number.isNaN(timeMs))
+      this.#jump = { message: H5sPlayback.#moveTo(timeMs), timeMs };
+    this.#marks = [];
+    this.#session = "";
+    this.#isEnded = false;
+  }
+
+  /** The moment shown at a time of the clock, in ms since 1970; NaN when it isn't known. @param {number} clock */
+  positionMs(clock) {
+    if (this.#jump) return this.#jump.timeMs;
+    const mark = this.#marks.findLast((one) => one.clock <= clock) ?? this.#marks[0];
+    return mark ? mark.timeMs + (clock - mark.clock) * mark.speed * 1000 : Number.NaN;
+  }
+
+  /**
+   * @param {object} message
+   * @param {number} timeMs
+   */
+  #jumpTo(message, timeMs) {
+    this.#jump = { message, timeMs };
+    this.#isEnded = false;
+    return message;
+  }
+
+  /**
+   * @param {number} clock
+   * @param {number} timeMs
+   */
+  #note(clock, timeMs) {
+    if (Number.isNaN(timeMs)) return;
+    this.#marks = this.#marks.filter((one) => one.clock < clock).slice(1 - H5sPlayback.#MARKS);
+    this.#marks.push({ clock, timeMs, speed: this.#speed });
+  }
+
+  /** @param {number} timeMs */
+  static #moveTo(timeMs) {
+    return { cmd: "H5_MOVETO", strMovetoTime: new Date(timeMs).toISOString() };
+  }
+
+  /** @param {number} speed */
+  static #speedOf(speed) {
+    return { cmd: "H5_SPEED", nSpeed: String(speed) };
+  }
+}
+
+/**
+ * What the players over a WebSocket have in common: one connection after the other, until
+ * disconnect(). It is given back while nobody looks and comes back by itself after any loss: live at
+ * the live edge, a playback where it was, paused if it was. The players say what the socket carries.
+ */
+class H5sSocketPlayer {
+  /** @protected */ _conf;
+  /** @protected */ _place;
+  /** @protected */ _status;
+  /** @protected */ _pictures;
+  /** @protected */ _bytes = new H5sMeter();
+  /** @protected @type {H5sPlayback | null} null when it plays live */ _playback;
   #presence;
-  #pictures;
   #return = new H5sReturn(() => this.#open());
-  #bytes = new H5sMeter();
-  #follower;
   #isConnected = false;
-  #refusedHevc = false;
   /** @type {AbortController | null} listeners of one connect() */
   #listening = null;
   /** @type {WebSocket | null} */
   #socket = null;
-  /** @type {H5sBuffer | null} */
-  #buffer = null;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #ticker;
-  #mime = ""; // as announced on this socket
-  #heardAt = 0;
   #toldAt = 0;
-  #end = 0;
-  #isJoined = false;
-  #readyAt = Number.NaN;
   #pausedSince = Number.NaN;
   #reconnects = 0;
-  /** @type {{ at: number, mediaTime: number } | null} */
-  #live = null;
 
   /** @param {H5sConf} conf */
   constructor(conf) {
-    this.#conf = conf;
-    this.#place = h5sResolve(conf);
-    this.#status = new H5sStatus(conf.onState);
-    this.#pictures = new H5sPictures(this.#place.video);
-    const range = () => this.#buffer?.edge ?? null;
-    this.#follower = new H5sFollower(this.#place.video, range, conf.targetLatency);
+    this._conf = conf;
+    this._place = h5sResolve(conf);
+    this._status = new H5sStatus(conf.onState);
+    this._pictures = new H5sPictures(this._place.video);
+    this._playback = conf.pbconf ? new H5sPlayback(conf.pbconf) : null;
     this.#presence = new H5sPresence(
       () => this.#suspend("hidden"),
       () => this.#seen(),
     );
   }
 
-  /** Whether this browser can play so at all. */
-  static get isSupported() {
-    return H5sBuffer.api !== undefined && "WebSocket" in globalThis;
-  }
-
   /** @returns {H5sState} */
   get state() {
-    return this.#status.state;
+    return this._status.state;
   }
 
   get video() {
-    return this.#place.video;
+    return this._place.video;
   }
 
-  /** Start playing. Does nothing while connected. */
+  /** Of a playback: when the picture that is shown was taken, null while that isn't known. */
+  get position() {
+    const timeMs = this._playback?.positionMs(this._clock) ?? Number.NaN;
+    return Number.isNaN(timeMs) ? null : new Date(timeMs);
+  }
+
+  /** Of a playback: whether it was paused, by pause() or by the element's own controls. */
+  get isPaused() {
+    return this._playback?.isPaused ?? false;
+  }
+
+  /** Of a playback: its name on the server, for PbSnapshot; "" until it is known. */
+  get pbSession() {
+    return this._playback?.session ?? "";
+  }
+
+  /** Start playing; a playback then waits for start(). Does nothing while connected. */
   connect() {
     if (this.#isConnected) return;
     this.#isConnected = true;
@@ -1051,10 +1349,8 @@ class H5sPlayerWS {
     h5sPrepareVideo(this.video);
     this.#listening = new AbortController();
     const { signal } = this.#listening;
-    this.video.addEventListener("waiting", () => this.#ranDry(), { signal });
-    this.video.addEventListener("playing", () => this.#follower.flows(), { signal });
     this.video.addEventListener("play", () => this.#resumed(), { signal });
-    this.video.addEventListener("error", () => this.#elementFailed(), { signal });
+    this._listen(signal);
     this.#presence.watch(signal);
     this.#open();
   }
@@ -1066,97 +1362,400 @@ class H5sPlayerWS {
     this.#listening?.abort();
     this.#listening = null;
     this.#return.cancel();
-    this.#closeSocket();
-    this.#closeBuffer();
-    this.video.removeAttribute("src");
-    this.video.load();
-    this.#status.set("stopped");
+    this.#close();
+    this._detach();
+    this._status.set("stopped");
+  }
+
+  /** Play a playback from its begin; nothing is shown before. The commands do nothing when live. */
+  start() {
+    if (this._playback) this._send(this._playback.start());
+  }
+
+  /** Stand still at the picture that is shown. */
+  pause() {
+    if (!this._playback) return;
+    this._send(this._playback.pause());
+    this._stand();
+  }
+
+  /** pause(), as the manual spells it. */
+  pasue() {
+    this.pause();
+  }
+
+  /** Go on after pause(). */
+  resume() {
+    if (!this._playback) return;
+    if (this._playback.isPaused) this._send(this._playback.resume());
+    if (this.video.paused && this.state !== "suspended") this._play();
+  }
+
+  /** @param {number} speed 0.5 to 16 times as fast */
+  speed(speed) {
+    if (this._playback) this._send(this._playback.setSpeed(speed, this._newest));
+  }
+
+  /** @param {number} seconds of time after begintime, or after the begin of the file */
+  seek(seconds) {
+    if (this._playback) this._send(this._playback.seek(seconds));
+  }
+
+  /** Ours: go to a moment. @param {Date | number | string} time as the class Date takes it */
+  moveTo(time) {
+    if (this._playback) this._send(this._playback.moveTo(time));
+  }
+
+  /** Times it came back after a loss. @protected */
+  get _reconnects() {
+    return this.#reconnects;
+  }
+
+  /** @protected @param {object} message */
+  _send(message) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  }
+
+  /** Hand the server's event to the page, and to the playback. @protected @param {string} text */
+  _heard(text) {
+    const { callback, userdata, pbconf } = this._conf;
+    const landing = this._playback?.hear(h5sParse(text), this._newest) ?? null;
+    if (landing !== null) this._landed(landing);
+    if (this._playback?.isEnded) this._status.set("ended");
+    callback?.(text, userdata);
+    pbconf?.callback?.(text, pbconf.userdata);
+  }
+
+  /** @protected */
+  _play() {
+    h5sStart(this.video, this._status, this.#listening?.signal);
+  }
+
+  /** Pictures were shown: the proof that it plays. @protected @param {number} now */
+  _shown(now) {
+    if (this._pictures.isHealthy(now)) this.#return.reset();
+    this._status.set(this._playback?.isEnded ? "ended" : "playing");
+  }
+
+  /** The element is paused. @protected @param {number} now */
+  _paused(now) {
+    if (Number.isNaN(this.#pausedSince)) this.#pausedSince = now;
+    if (document.hidden) return; // browsers pause what nobody sees
+    if (this._playback?.isPaused === false)
+      this.pause(); // by a person, who may take long
+    else if (!this._playback && now - this.#pausedSince > H5S_PAUSED_S) this.#suspend("paused");
+  }
+
+  /** The element is not paused. @protected */
+  _unpaused() {
+    this.#pausedSince = Number.NaN;
+  }
+
+  /** Whatever went wrong: come back later. The last picture stays. @protected @param {string} reason */
+  _lost(reason) {
+    if (!this.#socket) return; // already waiting, suspended or stopped
+    this.#close();
+    this.#reconnects += 1;
+    this._status.set("waiting", reason);
+    this.#return.later();
+  }
+
+  #open() {
+    this.#return.cancel();
+    this.#close();
+    this._status.set("connecting");
+    this._prepare();
+    const { call, parameters } = this._request;
+    const all = { ...parameters, ...this._playback?.query, session: this._place.session };
+    const socket = new WebSocket(h5sSocketUrl(this._place.ws, call, all));
+    socket.binaryType = "arraybuffer"; // Blobs would be read out of order (Firefox)
+    socket.onopen = () => this.#opened();
+    socket.onmessage = (event) => this._received(event.data);
+    socket.onclose = (event) => this._lost(event.reason || "connection closed");
+    this.#socket = socket;
+    this.#ticker = setInterval(() => this.#tick(), H5S_TICK_MS);
+  }
+
+  #opened() {
+    this._opened();
+    for (const command of this._playback?.commands ?? []) this._send(command);
+  }
+
+  #tick() {
+    const now = h5sNow();
+    if (now - this.#toldAt >= H5S_KEEPALIVE_MS / 1000) {
+      this.#toldAt = now;
+      this._send(this._keepalive);
+    }
+    this._tick(now);
+  }
+
+  /** The element started, perhaps by a person after a pause. */
+  #resumed() {
+    if (this.state === "suspended") {
+      this._playback?.resume();
+      this._rejoin(); // the old picture stands until the new one comes
+      this.#open();
+    } else if (this._playback) this.resume();
+    else if (!Number.isNaN(this.#pausedSince)) this._rejoin();
+  }
+
+  /** The page is visible again. */
+  #seen() {
+    if (this.state === "suspended") return this.#open();
+    if (this._rejoin() && !this.isPaused) this._play();
+  }
+
+  /** Give the connection back while nobody looks. @param {string} reason */
+  #suspend(reason) {
+    if (!this.#isConnected || this.state === "suspended") return;
+    this.#return.cancel();
+    this.#close();
+    this._status.set("suspended", reason);
+  }
+
+  /** End the connection; the element keeps its picture. */
+  #close() {
+    clearInterval(this.#ticker);
+    this.#pausedSince = Number.NaN;
+    const socket = this.#socket;
+    this.#socket = null;
+    if (socket) this._playback?.leave(this._clock);
+    this._closed();
+    if (!socket) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+  }
+
+  // What follows is the players' to say; here stands what most need.
+
+  /** The call that opens the socket, and its parameters. @protected */
+  get _request() {
+    return { call: "", parameters: /** @type {Record<string, string>} */ ({}) };
+  }
+
+  /** What is sent each second. @protected @returns {object} */
+  get _keepalive() {
+    return {};
+  }
+
+  /** Seconds of media on this connection, at the picture that is shown. @protected */
+  get _clock() {
+    return 0;
+  }
+
+  /** The same at the newest media. @protected */
+  get _newest() {
+    return this._clock;
+  }
+
+  /** Listen to the element until the signal. @protected @param {AbortSignal} _signal */
+  _listen(_signal) {}
+
+  /** A connection is to be opened. @protected */
+  _prepare() {}
+
+  /** It stands. @protected */
+  _opened() {}
+
+  /** A message came. @protected @param {any} _data */
+  _received(_data) {}
+
+  /** A tenth of a second has passed. @protected @param {number} _now */
+  _tick(_now) {}
+
+  /** The element plays again after a while, if there is something to play. @protected @returns {boolean} whether there is */
+  _rejoin() {
+    return true;
+  }
+
+  /** A playback stands still. @protected */
+  _stand() {}
+
+  /** Where a jump of a playback landed. @protected @param {number} _at on the clock */
+  _landed(_at) {}
+
+  /** The connection has ended; the element keeps its picture. @protected */
+  _closed() {}
+
+  /** The element is to be given back. @protected */
+  _detach() {}
+}
+
+/**
+ * Plays one source over WebSocket and Media Source Extensions, close to live, or a playback, until
+ * disconnect().
+ */
+class H5sPlayerWS extends H5sSocketPlayer {
+  #follower;
+  #refusedHevc = false;
+  /** @type {H5sBuffer | null} */
+  #buffer = null;
+  #mime = ""; // as announced on this socket
+  #heardAt = 0;
+  #end = 0;
+  #isJoined = false;
+  #readyAt = Number.NaN;
+  /** @type {{ at: number, mediaTime: number } | null} */
+  #live = null;
+
+  /** @param {H5sConf} conf */
+  constructor(conf) {
+    super(conf);
+    const range = () => this.#buffer?.edge ?? null;
+    this.#follower = conf.pbconf
+      ? new H5sSteady(this.video, range)
+      : new H5sFollower(this.video, range, conf.targetLatency);
+  }
+
+  /** Whether this browser can play so at all. */
+  static get isSupported() {
+    return H5sBuffer.api !== undefined && "WebSocket" in globalThis;
   }
 
   /** @returns {H5sStats} figures of this moment */
   stats() {
     const now = h5sNow();
-    const end = this.#buffer?.edge?.end ?? 0;
     return {
       state: this.state,
-      fps: this.#pictures.fps(now),
-      bitrateKbps: (this.#bytes.rate(now) * 8) / 1000,
-      lagS: Math.max(0, end - this.video.currentTime),
+      fps: this._pictures.fps(now),
+      bitrateKbps: (this._bytes.rate(now) * 8) / 1000,
+      lagS: Math.max(0, this._newest - this.video.currentTime),
       behindLiveS: this.#behindLive(now),
       targetS: this.#follower.target,
       droppedFrames: h5sFrames(this.video).dropped,
-      reconnects: this.#reconnects,
+      reconnects: this._reconnects,
       stalls: this.#follower.stalls,
       mime: this.#buffer?.mime ?? "",
     };
   }
 
-  #open() {
-    this.#return.cancel();
-    this.#closeSocket();
-    this.#status.set("connecting");
-    const socket = new WebSocket(this.#url());
-    socket.binaryType = "arraybuffer"; // Blobs would be read out of order (Firefox)
-    socket.onmessage = (event) => this.#received(event.data);
-    socket.onclose = (event) => this.#lost(event.reason || "connection closed");
-    this.#socket = socket;
-    this.#heardAt = h5sNow();
-    this.#ticker = setInterval(() => this.#tick(), H5S_TICK_MS);
+  /** @protected @override */
+  get _request() {
+    const profile = this._conf.profile ?? "";
+    const { token } = this._place;
+    return { call: "h5swsapi", parameters: { token, profile, hevc: String(this.#wantsHevc()) } };
   }
 
-  #url() {
-    return h5sSocketUrl(this.#place.ws, "h5swsapi", {
-      token: this.#place.token,
-      profile: this.#conf.profile ?? "",
-      hevc: String(this.#wantsHevc()),
-      session: this.#place.session,
-    });
+  /** @protected @override */
+  get _keepalive() {
+    return { cmd: "H5_KEEPALIVE" };
+  }
+
+  /** @protected @override */
+  get _clock() {
+    return this.video.currentTime;
+  }
+
+  /** @protected @override */
+  get _newest() {
+    return this.#buffer?.edge?.end ?? 0;
+  }
+
+  /** @protected @override @param {AbortSignal} signal */
+  _listen(signal) {
+    this.video.addEventListener("waiting", () => this.#ranDry(), { signal });
+    this.video.addEventListener("playing", () => this.#follower.flows(), { signal });
+    this.video.addEventListener("error", () => this.#elementFailed(), { signal });
+  }
+
+  /** @protected @override */
+  _prepare() {
+    this.#heardAt = h5sNow();
+  }
+
+  /** One message; the browser calls this in order. @protected @override @param {ArrayBuffer | string} data */
+  _received(data) {
+    this.#heardAt = h5sNow();
+    if (typeof data === "string") return this._heard(data);
+    const mime = h5sMimeOf(data);
+    if (mime) return this.#announced(mime);
+    this._bytes.add(this.#heardAt, data.byteLength);
+    this.#buffer?.push(data);
+  }
+
+  /** A text event of the server. @protected @override @param {string} text */
+  _heard(text) {
+    const event = h5sParse(text);
+    if (event?.type === "H5S_EVENT_LIVE_TIME" && Number.isFinite(event.liveTime?.nMediaTime))
+      this.#live = { at: h5sNow(), mediaTime: event.liveTime.nMediaTime };
+    super._heard(text);
+  }
+
+  /** @protected @override @param {number} now */
+  _tick(now) {
+    const isSilenceFine = this._playback?.isFlowing === false && this.#mime;
+    if (isSilenceFine) this.#heardAt = now;
+    if (now - this.#heardAt > H5S_SILENCE_S) return this._lost("no media for 10 s");
+    if (!this.#mime || !this.#buffer) return; // what is buffered came over a socket that is gone
+    if (!this.#isJoined) return this.#awaitStart();
+    if (this._pictures.count(now)) this._shown(now);
+    if (this.video.paused) return this._paused(now);
+    this._unpaused();
+    if (!document.hidden && !this.#follower.follow(now, this._pictures.shown))
+      return this._lost("the picture stands still");
+    this.#buffer?.trim(this.video.currentTime);
+  }
+
+  /** @protected @override */
+  _rejoin() {
+    this.#follower.jump();
+    return this.#isJoined;
+  }
+
+  /** What is buffered is not to be shown before resume(). @protected @override */
+  _stand() {
+    this.video.pause();
+  }
+
+  /** @protected @override @param {number} at */
+  _landed(at) {
+    if (this.#follower instanceof H5sSteady) this.#follower.skipTo(at);
+  }
+
+  /** @protected @override */
+  _closed() {
+    this.#live = null;
+    this.#mime = "";
+    this.#isJoined = false;
+    this.#readyAt = Number.NaN;
+    this.#follower.forgetDry();
+    this._pictures.restart(h5sNow());
+  }
+
+  /** @protected @override */
+  _detach() {
+    this.#closeBuffer();
+    this.video.removeAttribute("src");
+    this.video.load();
   }
 
   #wantsHevc() {
     if (this.#refusedHevc) return false;
-    const wish = String(this.#conf.hevc ?? "auto");
+    const wish = String(this._conf.hevc ?? "auto");
     return wish === "auto"
       ? (H5sBuffer.api?.isTypeSupported(H5S_HEVC_TYPE) ?? false)
       : wish === "true";
   }
 
-  /** One message; the browser calls this in order. @param {ArrayBuffer | string} data */
-  #received(data) {
-    this.#heardAt = h5sNow();
-    if (typeof data === "string") return this.#heard(data);
-    const mime = h5sMimeOf(data);
-    if (mime) return this.#announced(mime);
-    this.#bytes.add(this.#heardAt, data.byteLength);
-    this.#buffer?.push(data);
-  }
-
-  /** A text event of the server. @param {string} text */
-  #heard(text) {
-    const event = h5sParse(text);
-    if (event?.type === "H5S_EVENT_LIVE_TIME" && Number.isFinite(event.liveTime?.nMediaTime))
-      this.#live = { at: h5sNow(), mediaTime: event.liveTime.nMediaTime };
-    this.#conf.callback?.(text, this.#conf.userdata);
-  }
-
   /** The kind of media to come. @param {string} mime */
   #announced(mime) {
     if (this.#mime === mime) return;
-    if (this.#mime) return this.#lost("the format of the video changed");
+    if (this.#mime) return this._lost("the format of the video changed");
     this.#mime = mime;
     this.#closeBuffer();
     const buffer = new H5sBuffer(
       this.video,
       mime,
       () => this.#appended(),
-      (reason) => this.#lost(reason),
+      (reason) => this._lost(reason),
     );
     this.#buffer = buffer;
     try {
       buffer.open();
     } catch (error) {
       this.#refusedHevc = true;
-      this.#lost(error instanceof Error ? error.message : String(error));
+      this._lost(error instanceof Error ? error.message : String(error));
     }
   }
 
@@ -1179,25 +1778,7 @@ class H5sPlayerWS {
     if (ready < this.#follower.target && now - this.#readyAt < H5S_START_S) return;
     this.#isJoined = true;
     this.#follower.start(now, ready);
-    this.#play();
-  }
-
-  #play() {
-    h5sStart(this.video, this.#status, this.#listening?.signal);
-  }
-
-  #tick() {
-    const now = h5sNow();
-    if (now - this.#toldAt >= H5S_KEEPALIVE_MS / 1000) this.#keepAlive(now);
-    if (now - this.#heardAt > H5S_SILENCE_S) return this.#lost("no media for 10 s");
-    if (!this.#mime || !this.#buffer) return; // what is buffered came over a socket that is gone
-    if (!this.#isJoined) return this.#awaitStart();
-    this.#count(now);
-    if (this.video.paused) return this.#paused(now);
-    this.#pausedSince = Number.NaN;
-    if (!document.hidden && !this.#follower.follow(now, this.#pictures.shown))
-      return this.#lost("the picture stands still");
-    this.#buffer?.trim(this.video.currentTime);
+    if (!this._playback?.isPaused) this._play();
   }
 
   /** A source of few pictures a second gets no second one for long. */
@@ -1206,80 +1787,12 @@ class H5sPlayerWS {
     if (edge) this.#join(edge.end - edge.start);
   }
 
-  /** @param {number} now */
-  #keepAlive(now) {
-    if (this.#socket?.readyState !== WebSocket.OPEN) return;
-    this.#toldAt = now;
-    this.#socket.send('{"cmd":"H5_KEEPALIVE"}');
-  }
-
-  /** Pictures shown: the proof that it plays. @param {number} now */
-  #count(now) {
-    if (!this.#pictures.count(now)) return;
-    if (this.#pictures.isHealthy(now)) this.#return.reset();
-    this.#status.set("playing");
-  }
-
-  /** @param {number} now */
-  #paused(now) {
-    if (Number.isNaN(this.#pausedSince)) this.#pausedSince = now;
-    if (now - this.#pausedSince > H5S_PAUSED_S && !document.hidden) this.#suspend("paused");
-  }
-
   #ranDry() {
     if (this.#isJoined) this.#follower.ranDry();
   }
 
-  /** The element started, perhaps by a person after a pause. */
-  #resumed() {
-    if (this.state === "suspended") {
-      this.#follower.jump(); // the old picture stands until the new one comes
-      this.#open();
-    } else if (!Number.isNaN(this.#pausedSince)) this.#follower.jump();
-  }
-
-  /** The page is visible again. */
-  #seen() {
-    if (this.state === "suspended") return this.#open();
-    if (!this.#isJoined) return;
-    this.#follower.jump();
-    this.#play();
-  }
-
-  /** Give the connection back while nobody looks. @param {string} reason */
-  #suspend(reason) {
-    if (!this.#isConnected || this.state === "suspended") return;
-    this.#return.cancel();
-    this.#closeSocket();
-    this.#status.set("suspended", reason);
-  }
-
   #elementFailed() {
-    if (this.#buffer) this.#lost(this.video.error?.message || "the browser cannot decode this");
-  }
-
-  /** Whatever went wrong: come back later. The last picture stays. @param {string} reason */
-  #lost(reason) {
-    if (!this.#socket) return; // already waiting, suspended or stopped
-    this.#closeSocket();
-    this.#reconnects += 1;
-    this.#status.set("waiting", reason);
-    this.#return.later();
-  }
-
-  #closeSocket() {
-    clearInterval(this.#ticker);
-    const socket = this.#socket;
-    this.#socket = null;
-    this.#live = null;
-    this.#mime = "";
-    this.#isJoined = false;
-    this.#pausedSince = this.#readyAt = Number.NaN;
-    this.#follower.forgetDry();
-    this.#pictures.restart(h5sNow());
-    if (!socket) return;
-    socket.onmessage = socket.onclose = null;
-    socket.close();
+    if (this.#buffer) this._lost(this.video.error?.message || "the browser cannot decode this");
   }
 
   #closeBuffer() {
@@ -1287,7 +1800,7 @@ class H5sPlayerWS {
     this.#buffer = null;
     this.#end = 0;
     this.#follower.reset();
-    this.#pictures.clear();
+    this._pictures.clear();
   }
 
   /** @param {number} now */
@@ -1466,83 +1979,27 @@ class H5sRtcFigures {
 }
 
 /**
- * Plays one source over WebRTC, as close to live as the network is, until disconnect(). It comes back
- * by itself after any loss.
+ * Plays one source over WebRTC, as close to live as the network is, or a playback, until disconnect().
  */
-class H5sPlayerRTC {
-  #conf;
-  #place;
-  #status;
-  #presence;
-  #pictures;
-  #return = new H5sReturn(() => this.#open());
-  #bytes = new H5sMeter();
+class H5sPlayerRTC extends H5sSocketPlayer {
   #figures = new H5sRtcFigures();
   #delayS;
-  #isConnected = false;
-  /** @type {AbortController | null} listeners of one connect() */
-  #listening = null;
-  /** @type {WebSocket | null} */
-  #socket = null;
   /** @type {H5sPeer | null} */
   #peer = null;
-  /** @type {ReturnType<typeof setInterval> | undefined} */
-  #ticker;
   #isAttached = false; // the element has the media of this connection
-  #toldAt = 0;
-  #pausedSince = Number.NaN;
-  #reconnects = 0;
+  #played = 0; // seconds; a stream's own time tells nothing
+  #tickedAt = 0;
+  #sampledAt = 0;
 
   /** @param {H5sConf} conf */
   constructor(conf) {
-    this.#conf = conf;
-    this.#place = h5sResolve(conf);
-    this.#status = new H5sStatus(conf.onState);
-    this.#pictures = new H5sPictures(this.#place.video);
+    super(conf);
     this.#delayS = h5sClamp(conf.targetLatency ?? 0, 0, 4); // browsers take no more
-    this.#presence = new H5sPresence(
-      () => this.#suspend("hidden"),
-      () => this.#seen(),
-    );
   }
 
   /** Whether this browser can play so at all. */
   static get isSupported() {
     return "RTCPeerConnection" in globalThis && "WebSocket" in globalThis;
-  }
-
-  /** @returns {H5sState} */
-  get state() {
-    return this.#status.state;
-  }
-
-  get video() {
-    return this.#place.video;
-  }
-
-  /** Start playing. Does nothing while connected. */
-  connect() {
-    if (this.#isConnected) return;
-    this.#isConnected = true;
-    this.#return.reset();
-    h5sPrepareVideo(this.video);
-    this.#listening = new AbortController();
-    const { signal } = this.#listening;
-    this.video.addEventListener("play", () => this.#resumed(), { signal });
-    this.#presence.watch(signal);
-    this.#open();
-  }
-
-  /** Stop playing and free everything. Safe to call twice; connect() starts again. */
-  disconnect() {
-    if (!this.#isConnected) return;
-    this.#isConnected = false;
-    this.#listening?.abort();
-    this.#listening = null;
-    this.#return.cancel();
-    this.#close();
-    this.video.srcObject = null;
-    this.#status.set("stopped");
   }
 
   /** @returns {H5sStats} figures of this moment */
@@ -1551,13 +2008,13 @@ class H5sPlayerRTC {
     const { lagS, dropped, lost, freezes, mime, roundTripMs } = this.#figures;
     return {
       state: this.state,
-      fps: this.#pictures.fps(now),
-      bitrateKbps: (this.#bytes.rate(now) * 8) / 1000,
+      fps: this._pictures.fps(now),
+      bitrateKbps: (this._bytes.rate(now) * 8) / 1000,
       lagS,
-      behindLiveS: roundTripMs === null ? null : lagS + roundTripMs / 2000,
+      behindLiveS: this._playback || roundTripMs === null ? null : lagS + roundTripMs / 2000,
       targetS: this.#delayS,
       droppedFrames: dropped,
-      reconnects: this.#reconnects,
+      reconnects: this._reconnects,
       stalls: freezes,
       mime,
       packetsLost: lost,
@@ -1565,45 +2022,85 @@ class H5sPlayerRTC {
     };
   }
 
-  #open() {
-    this.#return.cancel();
-    this.#close();
-    this.#status.set("connecting");
-    this.#pictures.clear();
-    this.#pictures.restart(h5sNow());
-    this.#bytes.clear();
+  /** @protected @override */
+  get _request() {
+    const { profile = "", audio } = this._conf;
+    const parameters = {
+      token: this._place.token,
+      profile,
+      audio: audio === false ? "false" : "",
+    };
+    return { call: "h5srtcapi", parameters };
+  }
+
+  /** @protected @override */
+  get _keepalive() {
+    return { type: "keepalive" };
+  }
+
+  /** @protected @override */
+  get _clock() {
+    return this.#played;
+  }
+
+  /** @protected @override */
+  _prepare() {
+    this._pictures.clear();
+    this._bytes.clear();
     this.#figures = new H5sRtcFigures();
+    this.#played = 0;
+    this.#tickedAt = h5sNow();
     this.#peer = new H5sPeer(
-      (message) => this.#send(message),
+      (message) => this._send(message),
       (stream) => this.#attach(stream),
-      (reason) => this.#lost(reason),
+      (reason) => this._lost(reason),
       this.#delayS,
     );
-    const socket = new WebSocket(this.#url());
-    socket.onopen = () => this.#send({ type: "open" });
-    socket.onmessage = (event) => this.#received(event.data);
-    socket.onclose = (event) => this.#lost(event.reason || "connection closed");
-    this.#socket = socket;
-    this.#ticker = setInterval(() => this.#tick(), H5S_TICK_MS);
   }
 
-  #url() {
-    return h5sSocketUrl(this.#place.ws, "h5srtcapi", {
-      token: this.#place.token,
-      profile: this.#conf.profile ?? "",
-      audio: this.#conf.audio === false ? "false" : "",
-      session: this.#place.session,
-    });
+  /** @protected @override */
+  _opened() {
+    this._send({ type: "open" });
   }
 
-  /** @param {object} message */
-  #send(message) {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  /** @protected @override @param {string} text */
+  _received(text) {
+    if (!this.#signalled(h5sParse(text))) this._heard(text);
   }
 
-  /** @param {string} text */
-  #received(text) {
-    if (!this.#signalled(h5sParse(text))) this.#conf.callback?.(text, this.#conf.userdata);
+  /** @protected @override @param {number} now */
+  _tick(now) {
+    if (now - this.#sampledAt >= 1) void this.#sample(now);
+    const isStanding = this._playback?.isFlowing === false;
+    if (!isStanding) this.#played += now - this.#tickedAt;
+    this.#tickedAt = now;
+    if (this._pictures.count(now)) return this.#moved(now);
+    if (!this.#isAttached || !this.video.paused) this._unpaused();
+    else if (this.video.ended) return this._lost("the server ended the media");
+    else {
+      this._pictures.rest(now);
+      return this._paused(now);
+    }
+    if (document.hidden || (isStanding && this.#isAttached)) this._pictures.rest(now);
+    if (now - this._pictures.movedAt > H5S_SILENCE_S) this._lost("no picture for 10 s");
+  }
+
+  /** @protected @override */
+  _rejoin() {
+    return this.#isAttached;
+  }
+
+  /** @protected @override */
+  _closed() {
+    this.#isAttached = false;
+    this.#peer?.close();
+    this.#peer = null;
+    this._pictures.restart(h5sNow());
+  }
+
+  /** @protected @override */
+  _detach() {
+    this.video.srcObject = null;
   }
 
   /** @param {any} message @returns {boolean} whether it was signalling */
@@ -1619,7 +2116,7 @@ class H5sPlayerRTC {
         this.#peer?.add(message);
         return true;
       case "error":
-        this.#lost(String(message.reason));
+        this._lost(String(message.reason));
         return true;
       default:
         return false;
@@ -1630,91 +2127,20 @@ class H5sPlayerRTC {
   #attach(stream) {
     this.video.srcObject = stream;
     this.#isAttached = true;
-    this.#play();
-  }
-
-  #play() {
-    h5sStart(this.video, this.#status, this.#listening?.signal);
-  }
-
-  #tick() {
-    const now = h5sNow();
-    if (now - this.#toldAt >= H5S_KEEPALIVE_MS / 1000) this.#keepAlive(now);
-    if (this.#pictures.count(now)) return this.#moved(now);
-    if (!this.#isAttached || !this.video.paused) this.#pausedSince = Number.NaN;
-    else if (this.video.ended) return this.#lost("the server ended the media");
-    else return this.#paused(now);
-    if (document.hidden) this.#pictures.rest(now);
-    if (now - this.#pictures.movedAt > H5S_SILENCE_S) this.#lost("no picture for 10 s");
+    this._play();
   }
 
   /** @param {number} now */
-  #keepAlive(now) {
-    this.#toldAt = now;
-    this.#send({ type: "keepalive" });
-    void this.#sample();
-  }
-
-  async #sample() {
+  async #sample(now) {
+    this.#sampledAt = now;
     const figures = this.#figures;
     const report = await this.#peer?.getStats()?.catch(() => null); // it may have just ended
-    if (report && figures === this.#figures) this.#bytes.add(h5sNow(), figures.take(report));
-  }
-
-  /** New pictures: the proof that it plays. @param {number} now */
-  #moved(now) {
-    if (!this.#isAttached) return;
-    if (this.#pictures.isHealthy(now)) this.#return.reset();
-    this.#status.set("playing");
+    if (report && figures === this.#figures) this._bytes.add(h5sNow(), figures.take(report));
   }
 
   /** @param {number} now */
-  #paused(now) {
-    this.#pictures.rest(now);
-    if (Number.isNaN(this.#pausedSince)) this.#pausedSince = now;
-    if (now - this.#pausedSince > H5S_PAUSED_S && !document.hidden) this.#suspend("paused");
-  }
-
-  /** The element started, perhaps by a person after a pause. */
-  #resumed() {
-    if (this.state === "suspended") this.#open();
-  }
-
-  /** The page is visible again. */
-  #seen() {
-    if (this.state === "suspended") this.#open();
-    else if (this.#isAttached) this.#play();
-  }
-
-  /** Give the connection back while nobody looks. @param {string} reason */
-  #suspend(reason) {
-    if (!this.#isConnected || this.state === "suspended") return;
-    this.#return.cancel();
-    this.#close();
-    this.#status.set("suspended", reason);
-  }
-
-  /** Whatever went wrong: come back later. The last picture stays. @param {string} reason */
-  #lost(reason) {
-    if (!this.#socket) return; // already waiting, suspended or stopped
-    this.#close();
-    this.#reconnects += 1;
-    this.#status.set("waiting", reason);
-    this.#return.later();
-  }
-
-  /** End the connection; the element keeps its picture. */
-  #close() {
-    clearInterval(this.#ticker);
-    this.#isAttached = false;
-    this.#pausedSince = Number.NaN;
-    this.#peer?.close();
-    this.#peer = null;
-    const socket = this.#socket;
-    this.#socket = null;
-    if (!socket) return;
-    socket.onopen = socket.onmessage = socket.onclose = null;
-    socket.close();
+  #moved(now) {
+    if (this.#isAttached) this._shown(now);
   }
 }
 

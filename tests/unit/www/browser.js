@@ -15,6 +15,7 @@ export class FakeSocket extends EventTarget {
     this.readyState = FakeSocket.OPEN;
     this.sent = [];
     this.isClosed = false;
+    this.onopen = null;
     FakeSocket.made.push(this);
   }
 
@@ -51,12 +52,17 @@ export class FakeVideo extends EventTarget {
 
   set src(url) {
     this.url = url;
+    this.currentTime = 0;
     FakeSource.last?.attach();
   }
 
   play() {
     this.paused = false;
     return Promise.resolve();
+  }
+
+  pause() {
+    this.paused = true;
   }
 
   load() {}
