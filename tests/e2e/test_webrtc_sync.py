@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from statistics import median
 
@@ -18,37 +19,43 @@ from tests.fakes.rtsp_camera import RtspCamera
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
+MOUNTS = ("flash_aac", "flash_pcma", "flash_hevc")
 SETTLED_AFTER_S = 26  # Chromium brings the two together little by little
 MEASURED_S = 8
 MOST_MEASURED = 5  # on a busy machine that takes longer
 MOST_APART_MS = 100  # on a busy machine
 
 
-@pytest.mark.parametrize("mount", ["flash_aac", "flash_pcma", "flash_hevc"])
-async def test_a_beep_is_heard_with_its_flash(mount: str, clips: Clips, tmp_path: Path) -> None:
+async def test_a_beep_is_heard_with_its_flash(clips: Clips, tmp_path: Path) -> None:
     """As AAC that is made Opus for the first listener, as PCMA, and with transcoded pictures."""
-    async with RtspCamera(clips, [mount]) as camera:
-        source = {"token": "front", "type": "rtsp", "url": camera.url(mount)}
+    async with RtspCamera(clips, MOUNTS) as camera:
+        sources = [{"token": one, "type": "rtsp", "url": camera.url(one)} for one in MOUNTS]
         async with (
             Server(
                 tmp_path / "server",
-                sources=[source],
+                sources=sources,
                 auth={"enabled": False},
                 rtc={"port": free_port()},
             ) as server,
             Client(server) as client,
-            open_browser(tmp_path / "profile", obeys_policy=False) as browser,
         ):
-            await client.until_online("front")
-            page = await browser.new_page()
-            await page.goto(f"{server.base}/rtc.html?token=front")
-            await watch(page, SETTLED_AFTER_S, every_s=1)
+            await client.until_online(*MOUNTS)
+
+            await asyncio.gather(*(listen(server, mount, tmp_path / mount) for mount in MOUNTS))
+
+
+async def listen(server: Server, mount: str, profile: Path) -> None:
+    """Play in a browser of its own: a tab that nobody looks at shows no pictures."""
+    async with open_browser(profile, obeys_policy=False) as browser:
+        page = await browser.new_page()
+        await page.goto(f"{server.base}/rtc.html?token={mount}")
+        await watch(page, SETTLED_AFTER_S, every_s=1)
+        found = await measure(page, MEASURED_S)
+        for _ in range(MOST_MEASURED - 1):
+            if found.beeps_late_ms and abs(median(found.beeps_late_ms)) < MOST_APART_MS:
+                break
             found = await measure(page, MEASURED_S)
-            for _ in range(MOST_MEASURED - 1):
-                if found.beeps_late_ms and abs(median(found.beeps_late_ms)) < MOST_APART_MS:
-                    break
-                found = await measure(page, MEASURED_S)
-            assert found.flashes >= MEASURED_S - 2, found
-            assert len(found.beeps_late_ms) >= MEASURED_S - 2, found
-            assert abs(median(found.beeps_late_ms)) < MOST_APART_MS, found
-            print(f"{mount}: beeps are {median(found.beeps_late_ms):.0f} ms late")
+    assert found.flashes >= MEASURED_S - 2, (mount, found)
+    assert len(found.beeps_late_ms) >= MEASURED_S - 2, (mount, found)
+    assert abs(median(found.beeps_late_ms)) < MOST_APART_MS, (mount, found)
+    print(f"{mount}: beeps are {median(found.beeps_late_ms):.0f} ms late")
