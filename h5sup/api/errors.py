@@ -73,6 +73,9 @@ async def answered(
         if begun.is_so:
             raise
         return _refuse(error, statuses)
+    except ConnectionResetError:  # whoever asked has gone: nobody is left to be answered
+        logger.debug("%s %s: the client has gone", request.method, request.path)
+        return web.Response()  # aiohttp finds the same, and lets go
     except Exception:  # the API's edge: a bug must not show itself to whoever calls
         if begun.is_so:  # aiohttp cuts the connection: there is no other way to say it now
             raise

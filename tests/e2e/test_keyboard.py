@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Literal
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import BrowserContext, Page
 
-from tests.e2e.browser import complaints_of
+from tests.e2e.browser import complaints_of, open_browser
 from tests.e2e.client import Client
 from tests.e2e.server import Server
 from tests.fakes.clips import Clips
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(120),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 Scheme = Literal["light", "dark"]
 
@@ -41,11 +45,11 @@ RING = """() => {
 }"""
 
 
-@pytest.fixture
-async def server(clips: Clips, tmp_path: Path) -> AsyncIterator[Server]:
-    """Return a server with two sources, one of them to be deleted."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server(clips: Clips, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    """Return a server with two sources, one of them to be deleted; no test deletes it."""
     source = {"token": "yard", "name": "Yard", "type": "file", "url": "clip.mp4"}
-    server = Server(tmp_path, sources=[source])
+    server = Server(tmp_path_factory.mktemp("wall"), sources=[source])
     server.add_media(clips["h264_mute"], "clip.mp4")
     async with server:
         async with Client(server) as client:
@@ -54,7 +58,18 @@ async def server(clips: Clips, tmp_path: Path) -> AsyncIterator[Server]:
         yield server
 
 
-@pytest.fixture(params=[(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")], ids=str)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BrowserContext]:
+    """Return a Chromium for all tests; each signs in anew."""
+    async with open_browser(tmp_path_factory.mktemp("browser") / "profile") as context:
+        yield context
+
+
+@pytest_asyncio.fixture(
+    params=[(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")],
+    ids=str,
+    loop_scope="module",
+)
 async def wall(
     request: pytest.FixtureRequest, server: Server, browser: BrowserContext
 ) -> AsyncIterator[Page]:
@@ -76,6 +91,9 @@ async def wall(
     yield page
     assert complaints == []
     assert await page.evaluate("document.documentElement.scrollWidth") <= width
+    await page.evaluate("localStorage.clear(); sessionStorage.clear()")
+    await page.close()
+    await browser.clear_cookies()
 
 
 async def tab_to(page: Page, selector: str) -> None:
