@@ -73,6 +73,7 @@ from h5sup.outputs.hls.window import ROOM_BYTES as HLS_ROOM_BYTES
 from h5sup.outputs.picture.pictures import Pictures
 from h5sup.outputs.rtc.output import RtcOutput
 from h5sup.outputs.rtc.whep import METHODS as WHEP_METHODS
+from h5sup.outputs.stored.output import StoredOutput
 from h5sup.outputs.ws.output import WsOutput
 from h5sup.recording.service import Folders, RecordingService
 from h5sup.sources.feed import Workshop
@@ -208,6 +209,8 @@ class Server:
         ws = WsOutput(registry, viewers=limits.viewers, viewer_bytes=limits.viewer_bytes)
         hls = HlsOutput(registry, config.hls, viewers=limits.viewers)
         rtc = RtcOutput(registry, config.rtc, viewers=limits.viewers)
+        stored = StoredOutput(recording.library, places.mediastore, viewers=limits.viewers)
+        stack.push_async_callback(stored.close)
 
         events = EventSockets(self._hub, limit=limits.viewers)
 
@@ -218,7 +221,7 @@ class Server:
         machine = Machine(places.data)
         codecs = CodecProbe(tools, launcher, places.data)
         services = await self._build_services(
-            stack, registry, pictures, ws, rtc, store, tools, machine, codecs
+            stack, registry, pictures, ws, rtc, store, tools, machine, codecs, recording
         )
         notifier = Notifier(
             config,
@@ -247,6 +250,7 @@ class Server:
                     role="Administrator",
                 ),
                 "/hls/": Mount(hls.handle, InPath(2)),
+                "/mediastore/": Mount(stored.files.handle, InPath(2)),
                 "/whep/": Mount(rtc.whep, InPath(1), methods=WHEP_METHODS, access=Access.SOCKET),
             },
             trusted_origins=config.http.cors_origins,
@@ -293,6 +297,7 @@ class Server:
         tools: Tools,
         machine: Machine,
         codecs: CodecProbe,
+        recording: RecordingService,
     ) -> Services:
         config = self._config
         passwords = Passwords()
@@ -320,6 +325,7 @@ class Server:
             rtc_viewers=rtc,
             machine=machine,
             codecs=codecs,
+            library=recording.library,
             restarter=self,
             system=SystemFacts(
                 version=__version__,

@@ -59,6 +59,8 @@ def _words(kind: inspect.Type) -> str:
             return next(_words(one) for one in types if not isinstance(one, inspect.NoneType))
         case inspect.FloatType(ge=low, le=high):
             return f"a number from {low:g} to {high:g}"
+        case inspect.IntType(ge=low, le=high):
+            return f"a whole number from {low} to {high}"
         case inspect.StrType(max_length=int(longest)):
             return f"a text of at most {longest} letters"
         case other:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Protocol
 
 from aiohttp import web
@@ -17,6 +17,7 @@ from h5sup.bus.channel import Channel, ChannelState
 from h5sup.config.model import SourceConfig
 from h5sup.ffmpeg.codecs import Codecs
 from h5sup.metrics.machine import Load
+from h5sup.store.media_index import Gap, Kind, StoredFile
 
 
 class Feed(Protocol):
@@ -180,6 +181,44 @@ class CodecFinder(Protocol):
         """Return what passed its trial; raises UnavailableError while it is being tried."""
 
 
+class RecordedDay(Protocol):
+    """One day of a month."""
+
+    @property
+    def number(self) -> int:
+        """From 1 on."""
+
+    @property
+    def has_recording(self) -> bool:
+        """Whether something was recorded in it."""
+
+    @property
+    def has_alarm(self) -> bool:
+        """Whether something was recorded for an alarm."""
+
+
+class Library(Protocol):
+    """What has been recorded and kept, for whoever may see it."""
+
+    @property
+    def zone(self) -> tzinfo:
+        """Of days, and of times that name none."""
+
+    async def find_files(
+        self, kind: Kind, token: str, begin: datetime, end: datetime
+    ) -> Sequence[StoredFile]:
+        """Return what overlaps a stretch of time, by its beginning."""
+
+    async def find_recording(self, kind: Kind, token: str, name: str) -> Sequence[StoredFile]:
+        """Return all files of a recording by a name of it, with or without extension."""
+
+    async def find_gaps(self, token: str, begin: datetime, end: datetime) -> Sequence[Gap]:
+        """Return what was not recorded though it should have been."""
+
+    async def find_days(self, token: str, year: int, month: int) -> Sequence[RecordedDay]:
+        """Return all days of a month."""
+
+
 class Restarter(Protocol):
     """What starts the server anew."""
 
@@ -212,6 +251,7 @@ class Services:
     rtc_viewers: RtcViewers
     machine: Machine
     codecs: CodecFinder
+    library: Library
     restarter: Restarter
     system: SystemFacts
     loading_image: bytes

@@ -40,6 +40,8 @@ class InPath:
 
     segment: int
     """0 is what follows the first slash."""
+    suffix: str = ""
+    """What may follow the token where it ends the path: `front.m3u8`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,8 @@ def veil(target: Target, place: Place, identity: Identity) -> Target:
             raise ForbiddenError("this shows every source, and you may see some of them alone")
         case InQuery():
             return replace(target, parameters=_veiled(target.parameters, identity))
-        case InPath(segment=index):
-            segments = target.path.split("/")
-            if index + 1 < len(segments) and not identity.may_see(segments[index + 1]):
-                segments[index + 1] = NO_TOKEN
-            return replace(target, path="/".join(segments))
+        case InPath(segment=index, suffix=suffix):
+            return replace(target, path=_veil_path(target.path, index + 1, suffix, identity))
 
 
 def veil_call(
@@ -77,6 +76,17 @@ def veil_call(
     if not identity.may_see(parameters.get(PARAMETER, "")):
         raise ForbiddenError("you may not see a source of this token, so you may not make it")
     return parameters
+
+
+def _veil_path(path: str, index: int, suffix: str, identity: Identity) -> str:
+    segments = path.split("/")
+    if index >= len(segments):
+        return path
+    # a token may itself end like the suffix: only the end of a path carries one
+    ending = suffix if index == len(segments) - 1 and segments[index].endswith(suffix) else ""
+    if not identity.may_see(segments[index].removesuffix(ending)):
+        segments[index] = NO_TOKEN + ending
+    return "/".join(segments)
 
 
 def _veiled(parameters: Mapping[str, str], identity: Identity) -> Mapping[str, str]:

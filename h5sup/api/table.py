@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from h5sup.api import cloud, connections, machine, openapi, sources, streams, system, users
+from h5sup.api import (
+    cloud,
+    connections,
+    library,
+    machine,
+    openapi,
+    sources,
+    streams,
+    system,
+    users,
+)
 from h5sup.api.call import AnyCall
 
 DECLARED: tuple[AnyCall, ...] = (
@@ -11,6 +21,7 @@ DECLARED: tuple[AnyCall, ...] = (
     *users.CALLS,
     *sources.CALLS,
     *streams.CALLS,
+    *library.CALLS,
     *cloud.CALLS,
     *connections.CALLS,
 )

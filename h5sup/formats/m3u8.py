@@ -46,6 +46,8 @@ class Segment:
     """Whether its timeline or encoding breaks with the segment before it."""
     parts: Sequence[str] = ()
     """As write_part() returns them."""
+    span: range | None = None
+    """Which bytes of `uri` it is; None for all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +123,8 @@ def write_media_playlist(
         *(_control_lines(low_latency) if low_latency else ()),
         f"#EXT-X-MEDIA-SEQUENCE:{media_sequence}",
     ]
+    if is_ended:  # §4.3.3.5: nor does what it lists ever change
+        lines.append("#EXT-X-PLAYLIST-TYPE:VOD")
     if discontinuity_sequence:
         lines.append(f"#EXT-X-DISCONTINUITY-SEQUENCE:{discontinuity_sequence}")
     if is_independent:
@@ -146,8 +150,10 @@ def round_half_up(seconds: float) -> int:
 def _segment_lines(segment: Segment, map_uri: str) -> list[str]:
     if segment.duration_s < 0:
         raise MediaFormatError(f"a segment can't last {segment.duration_s:g} s")
-    lines = _opening_lines(segment, map_uri)
-    return [*lines, f"#EXTINF:{segment.duration_s:.5f},", _check_uri(segment.uri)]
+    lines = [*_opening_lines(segment, map_uri), f"#EXTINF:{segment.duration_s:.5f},"]
+    if segment.span is not None:  # §4.3.2.2
+        lines.append(f"#EXT-X-BYTERANGE:{len(segment.span)}@{segment.span.start}")
+    return [*lines, _check_uri(segment.uri)]
 
 
 def _opening_lines(segment: Segment, map_uri: str) -> list[str]:

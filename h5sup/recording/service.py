@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from h5sup.recording.library import Library
 from h5sup.store.media_index import MediaIndex
 
 
@@ -14,6 +15,7 @@ class RecordingService:
     def __init__(self, folders: Folders) -> None:
         self.folders = folders
         self.index = MediaIndex(folders.data)
+        self.library = Library(self.index)
 
     async def start(self) -> None:
         """Open the index."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -179,6 +180,29 @@ class MediaIndex:
         sql, values = _overlapping("files", {"kind": kind, "token": token}, begin_us, end_us)
         found = await self._read_files(sql, *values) if begin_us < end_us else []
         return [one for one in found if _overlaps(one, begin_us, end_us)][:limit]
+
+    async def find_days(self, token: str, edges_us: Sequence[int]) -> list[tuple[bool, bool]]:
+        """Return for each day between two edges if it has a recording, and one of an alarm."""
+        days = list(pairwise(edges_us))
+        growing = [
+            one for one in self._growing.values() if (one.kind, one.token) == ("record", token)
+        ]
+
+        def look(connection: sqlite3.Connection) -> list[tuple[bool, bool]]:
+            return [
+                (
+                    _has_record(connection, token, *day),
+                    _has_record(connection, token, *day, "AND \"trigger\" = 'alarm'"),
+                )
+                for day in days
+            ]
+
+        found = await self._database.read(look)
+        for number, day in enumerate(days):
+            for one in growing:
+                if _overlaps(one, *day):
+                    found[number] = (True, found[number][1] or one.trigger == "alarm")
+        return found
 
     async def find_recording(self, kind: Kind, token: str, name: str) -> list[StoredFile]:
         """Return all files of a recording in their order, with or without the extension.
@@ -363,6 +387,23 @@ def _overlapping(
             values.append(earliest_us)
         parts.append(part)
     return f"{' UNION ALL '.join(parts)} ORDER BY start_us, id LIMIT {2 * MAX_ROWS}", values
+
+
+def _has_record(
+    connection: sqlite3.Connection, token: str, begin_us: int, end_us: int, also: str = ""
+) -> bool:
+    """Return whether a finished recording reaches into a stretch of time."""
+    for span in SPANS[1:]:
+        sql = (
+            "SELECT 1 FROM files WHERE kind = 'record' AND token = ? AND span = ? "
+            f"AND start_us < ? AND start_us >= ? AND (start_us >= ? OR end_us > ?) {also} LIMIT 1"
+        )
+        earliest_us = find_earliest(span, begin_us)
+        since_us = -(2**62) if earliest_us is None else earliest_us
+        values = (token, span, end_us, since_us, begin_us, begin_us)
+        if connection.execute(sql, values).fetchone() is not None:
+            return True
+    return False
 
 
 def _overlaps(file: StoredFile, begin_us: int, end_us: int) -> bool:

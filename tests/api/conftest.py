@@ -16,7 +16,7 @@ from yarl import URL
 
 from h5sup.api.dispatch import Handler, Mount, create_api
 from h5sup.api.events import EventSockets
-from h5sup.api.services import Services, SystemFacts
+from h5sup.api.services import Library, Services, SystemFacts
 from h5sup.api.subject import InPath
 from h5sup.auth.administration import Administration
 from h5sup.auth.alarm import LoginAlarm
@@ -37,6 +37,7 @@ from tests.api.fakes import (
     LOADING,
     FakeCodecs,
     FakeConnections,
+    FakeLibrary,
     FakeMachine,
     FakePictures,
     FakeRestarter,
@@ -121,10 +122,12 @@ MakeBackend = Callable[..., Awaitable[Backend]]
 
 @pytest.fixture
 async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
-    """Return what builds a server with a given `auth` section, and WebRTC if it is given."""
+    """Return what builds a server with a given `auth` section, WebRTC and library if given."""
     opened: list[tuple[TestClient[web.Request, web.Application], Passwords, Store]] = []
 
-    async def make(*, rtc: RtcOutput | None = None, **auth: object) -> Backend:
+    async def make(
+        *, rtc: RtcOutput | None = None, library: Library | None = None, **auth: object
+    ) -> Backend:
         config = msgspec.structs.replace(AuthConfig(users=USERS), **auth)
         clock, passwords = Clock(), Passwords(memory_kib=8, passes=1)
         store = Store(tmp_path / "data")
@@ -160,6 +163,7 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
             rtc_viewers=rtc_viewers,
             machine=FakeMachine(),
             codecs=codecs,
+            library=library or FakeLibrary(),
             restarter=restarter,
             system=SystemFacts(
                 version="0.1.0",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 
 import msgspec
 
@@ -12,6 +13,8 @@ from h5sup.config.model import SourceConfig
 from h5sup.ffmpeg.codecs import Codecs
 from h5sup.ffmpeg.supervisor import LogLine
 from h5sup.metrics.machine import Load
+from h5sup.recording.library import Day
+from h5sup.store.media_index import Gap, Kind, StoredFile
 
 JPEG = b"\xff\xd8 a picture \xff\xd9"
 LOADING = b"\xff\xd8 loading \xff\xd9"
@@ -153,6 +156,41 @@ class FakeCodecs:
         if self.found is None:
             raise UnavailableError("the codecs are being tried: ask again in half a minute")
         return self.found
+
+
+class FakeLibrary:
+    """One recording that has ended, of `front`."""
+
+    zone = timezone(timedelta(hours=8))
+    file = StoredFile(
+        id=1,
+        kind="record",
+        token="front",
+        path="record/front/2018-04-25TZ08/19-32-05/1234.mp4",
+        filename="1234.mp4",
+        recording="1234.mp4",
+        trigger="manual",
+        start_us=1_524_655_925_400_000,
+        end_us=1_524_656_226_600_000,
+    )
+    gap = Gap(
+        token="front", start_us=1_524_656_226_600_000, end_us=None, cause="offline", reason="Gone."
+    )
+
+    async def find_files(
+        self, kind: Kind, token: str, begin: datetime, end: datetime
+    ) -> list[StoredFile]:
+        return [self.file] if (kind, token) == ("record", "front") and begin < end else []
+
+    async def find_recording(self, kind: Kind, token: str, name: str) -> list[StoredFile]:
+        is_it = (kind, token, name) == ("record", "front", "1234")
+        return [self.file] if is_it else []
+
+    async def find_gaps(self, token: str, begin: datetime, end: datetime) -> list[Gap]:
+        return [self.gap] if token == "front" and begin < end else []
+
+    async def find_days(self, token: str, year: int, month: int) -> list[Day]:
+        return [Day(day, token == "front" and day == 25, has_alarm=False) for day in range(1, 31)]
 
 
 class FakeRestarter:

@@ -30,6 +30,7 @@ from h5sup.auth.guard import Access
 from h5sup.base.logs import RecentLines, RedactingFormatter
 from h5sup.config.loading import load_config, load_profiles
 from h5sup.config.model import Role
+from h5sup.store.media_index import MediaIndex, StoredFile
 from tests.e2e.server import free_port
 from tests.fakes.clips import Clips
 
@@ -97,6 +98,10 @@ CALL_RULES: dict[str, Rule] = {
     "GetVidStreamStatus": Rule(query="token={t}"),
     "GetPresets": Rule(query="token={t}"),
     "GetSrcLog": Rule(query="token={t}", role="Operator"),
+    "Search": Rule(query="token={t}&type=record&start=2026-11-24&end=2026-11-25"),
+    "SearchByFilename": Rule(query="token={t}&type=record&filename=none"),
+    "GetRecordGaps": Rule(query="token={t}&start=2026-11-24&end=2026-11-25"),
+    "GetRecordCalendar": Rule(query="token={t}&year=2026&month=11"),
     "GetCloudClientInfo": Rule(),
     "GetServerList": Rule(),
     "cluster/GetClusterStatus": Rule(),
@@ -109,8 +114,13 @@ CALL_RULES: dict[str, Rule] = {
 }
 QUIET_SOCKETS = ("h5swscmnapi", "h5seventapi")  # say nothing, or only what happens
 SOCKETS = {"h5swsapi", "h5swscmnapi", "h5srtcapi", "h5srtcapi2", "h5seventapi"}
-MOUNTS = {"/metrics", "/hls/", "/whep/"}
-FETCHED = ("/hls/v1/{t}/hls.m3u8", "/hls/v2/{t}/hls.m3u8", "/hls/v2/{t}/h264.m3u8")
+MOUNTS = {"/metrics", "/hls/", "/whep/", "/mediastore/"}
+FETCHED = (
+    "/hls/v1/{t}/hls.m3u8",
+    "/hls/v2/{t}/hls.m3u8",
+    "/hls/v2/{t}/h264.m3u8",
+    "/mediastore/snapshot/{t}/2026-11-24TZ00/10-00-00/kept.jpg",
+)
 PAGES = ("/", "/healthz", "/js/h5splayer.js")
 NEW = {call.name for call in CALLS if call.token is CallToken.NEW}
 
@@ -165,6 +175,25 @@ def build(config_path: Path) -> Server:
     return Server(config_path, load_config(config_path), profiles, RecentLines())
 
 
+async def keep_pictures(folder: Path) -> None:
+    """Put a snapshot of each camera where an earlier run would have left it."""
+    data = folder / "data"
+    await asyncio.to_thread(data.mkdir)
+    index = MediaIndex(data)
+    await index.open()
+    for token in ("front", "back"):
+        path = f"snapshot/{token}/2026-11-24TZ00/10-00-00/kept.jpg"
+        place = folder / "mediastore" / path
+        await asyncio.to_thread(place.parent.mkdir, parents=True)
+        await asyncio.to_thread(place.write_bytes, b"a picture")
+        kept = StoredFile(
+            kind="snapshot", token=token, path=path, filename="kept.jpg", recording="kept.jpg",
+            trigger="manual", start_us=1_795_514_400_000_000, end_us=1_795_514_400_000_000,
+        )  # fmt: skip
+        await index.add(kept)
+    await index.close()
+
+
 @asynccontextmanager
 async def house(folder: Path, clips: Clips, **auth: Any) -> AsyncIterator[House]:
     """Run h5sup with two cameras, `front` and `back`."""
@@ -183,6 +212,7 @@ async def house(folder: Path, clips: Clips, **auth: Any) -> AsyncIterator[House]
         "sources": sources,
     }
     config_path.write_text(json.dumps(config))
+    await keep_pictures(folder)
     server = await asyncio.to_thread(build, config_path)
     config_path.write_text("{")  # so that Restart refuses whoever may ask for it
     async with AsyncExitStack() as stack:

@@ -13,6 +13,7 @@ from functools import cached_property
 from aiohttp import hdrs, web
 
 from h5sup.formats import m3u8
+from h5sup.formats.byte_range import parse_range
 
 MIME_TS = "video/mp2t"
 MIME_INIT = "video/mp4"
@@ -98,25 +99,15 @@ def failure(kind: type[web.HTTPError], reason: str) -> web.HTTPError:
 
 
 def find_range(request: web.Request, size_bytes: int) -> range | None:
-    """Return the one range of the body that is asked for, or None for all of it.
-
-    What is malformed or has several ranges is ignored (§14.2); raises 416 outside the body.
-    """
-    if hdrs.RANGE not in request.headers or hdrs.IF_RANGE in request.headers:
+    """Return the one range of the body that is asked for, or None for all of it; may raise 416."""
+    if hdrs.IF_RANGE in request.headers:
         return None  # there is no validator that If-Range could name
-    try:
-        wanted = request.http_range
-    except ValueError:
-        return None
-    start = wanted.start
-    if start < 0:
-        start = max(0, size_bytes + start)
-    stop = size_bytes if wanted.stop is None else min(wanted.stop, size_bytes)
-    if start >= size_bytes:
+    wanted = parse_range(request.headers.get(hdrs.RANGE, ""), size_bytes)
+    if wanted is not None and not wanted:
         error = failure(web.HTTPRequestRangeNotSatisfiable, "the range lies outside the body")
         error.headers[hdrs.CONTENT_RANGE] = f"bytes */{size_bytes}"
         raise error
-    return range(start, stop)
+    return wanted
 
 
 def _takes_gzip(request: web.Request) -> bool:

@@ -35,6 +35,27 @@ def test_path_that_names_an_invisible_source_names_none(path: str, seen: str) ->
 
 
 @pytest.mark.parametrize(
+    ("path", "seen"),
+    [
+        ("/api/v1/playback/front.m3u8", "/api/v1/playback/front.m3u8"),
+        ("/api/v1/playback/back.m3u8", "/api/v1/playback/*.m3u8"),
+        # a source may be called front.m3u8, and is another one
+        ("/api/v1/playback/front.m3u8.m3u8", "/api/v1/playback/*.m3u8"),
+        ("/api/v1/playback/front.m3u8/init1.mp4", "/api/v1/playback/*/init1.mp4"),
+        ("/api/v1/playback/front.m3u8/", "/api/v1/playback/*/"),
+        ("/api/v1/playback/front/init1.mp4", "/api/v1/playback/front/init1.mp4"),
+        ("/api/v1/playback/back", "/api/v1/playback/*"),
+        ("/api/v1/playback/.m3u8", "/api/v1/playback/*.m3u8"),
+    ],
+)
+def test_path_whose_end_names_an_invisible_source_names_none(path: str, seen: str) -> None:
+    target = Target(path, {})
+
+    assert veil(target, InPath(3, ".m3u8"), FRED) == Target(seen, {})
+    assert veil(target, InPath(3, ".m3u8"), VERA) == target
+
+
+@pytest.mark.parametrize(
     ("token", "seen"), [("front", "front"), ("nvr--3", "nvr--3"), ("back", "*"), ("*", "*")]
 )
 def test_query_that_names_an_invisible_source_names_none(token: str, seen: str) -> None:

@@ -108,6 +108,28 @@ def test_transport_streams_need_no_init_segment() -> None:
     assert text.endswith("s0.ts\n#EXT-X-ENDLIST\n")
 
 
+def test_a_stored_playlist_names_stretches_of_files_and_never_changes() -> None:
+    text = write_media_playlist(
+        [Segment(uri="a.mp4", duration_s=6.04, map_uri="init1.mp4", span=range(900, 1700))],
+        media_sequence=0,
+        target_duration_s=6,
+        is_ended=True,
+    )
+    assert text == (
+        "#EXTM3U\n"
+        "#EXT-X-VERSION:7\n"
+        "#EXT-X-TARGETDURATION:6\n"
+        "#EXT-X-MEDIA-SEQUENCE:0\n"
+        "#EXT-X-PLAYLIST-TYPE:VOD\n"
+        "#EXT-X-INDEPENDENT-SEGMENTS\n"
+        '#EXT-X-MAP:URI="init1.mp4"\n'
+        "#EXTINF:6.04000,\n"
+        "#EXT-X-BYTERANGE:800@900\n"
+        "a.mp4\n"
+        "#EXT-X-ENDLIST\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("durations", "target"), [([2.4], 2), ([2.5], 3), ([2.0, 9.6], 10), ([], 2)]
 )
