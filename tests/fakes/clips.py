@@ -32,6 +32,7 @@ class Recipe:
     video: str = "h264"  # h264, hevc or mjpeg
     audio: str = ""  # aac, pcm_alaw or none
     fps: int = 25
+    ntsc: bool = False  # a thousandth slower: 29.97 pictures a second
     gop_s: float = 1.0
     duration_s: int = 8
     b_frames: int = 0
@@ -48,7 +49,8 @@ class Recipe:
 
     def argv(self, ffmpeg: str, path: Path) -> list[str]:
         """Return the command that makes the clip."""
-        size = f"size={self.width}x{self.height}:rate={self.fps}:duration={self.duration_s}"
+        rate = f"{self.fps}000/1001" if self.ntsc else self.fps
+        size = f"size={self.width}x{self.height}:rate={rate}:duration={self.duration_s}"
         return [
             ffmpeg, "-hide_banner", "-nostdin", "-loglevel", "error", "-y",
             "-f", "lavfi", "-i", f"testsrc2={size}", *self._audio_input(),
@@ -144,6 +146,10 @@ CLIPS = {
     "hevc_aac": Recipe(video="hevc", audio="aac"),
     "hevc_pcma": Recipe(video="hevc", audio="pcm_alaw", suffix=".mov"),
     "mjpeg": Recipe(video="mjpeg", suffix=".mov"),
+    # Many GOPs, for cuts.
+    "h264_cuts": Recipe(audio="aac", gop_s=0.2, b_frames=2),
+    "h264_cuts_2997": Recipe(audio="aac", fps=30, ntsc=True, gop_s=0.2, width=256, height=144),
+    "hevc_cuts": Recipe(video="hevc", audio="aac", gop_s=0.2, width=256, height=144),
     "flash_aac": Recipe(audio="aac", flash=True),
     "flash_pcma": Recipe(audio="pcm_alaw", flash=True, suffix=".mov"),
     "flash_hevc": Recipe(video="hevc", audio="aac", flash=True),

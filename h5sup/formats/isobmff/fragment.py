@@ -77,15 +77,18 @@ class ParsedFragment:
     audio: TrackRun | None
 
 
-def parse_fragment(data: bytes, init: InitSegment) -> ParsedFragment:
-    """Read the runs of one `moof+mdat`; raises MediaFormatError."""
+def parse_fragment(data: bytes, init: InitSegment, size: int | None = None) -> ParsedFragment:
+    """Read the runs of one `moof+mdat`; raises MediaFormatError.
+
+    `data` may be the `moof` alone if `size` says how long the whole fragment is.
+    """
     try:
-        return _parse_fragment(data, init)
+        return _parse_fragment(data, init, len(data) if size is None else size)
     except struct.error as error:
         raise MediaFormatError("the fragment is cut off") from error
 
 
-def _parse_fragment(data: bytes, init: InitSegment) -> ParsedFragment:
+def _parse_fragment(data: bytes, init: InitSegment, limit: int) -> ParsedFragment:
     size, kind = BOX.unpack_from(data, 0)
     if kind != b"moof" or size > len(data):
         raise MediaFormatError("a fragment must begin with a whole moof box")
@@ -93,7 +96,7 @@ def _parse_fragment(data: bytes, init: InitSegment) -> ParsedFragment:
     for part, start, end in boxes(data, 8, size):
         if part != b"traf":
             continue
-        run = _parse_traf(data, start, end, init)
+        run = _parse_traf(data, start, end, init, limit)
         if run is None:
             continue
         if run.track.kind == "video":
@@ -103,7 +106,9 @@ def _parse_fragment(data: bytes, init: InitSegment) -> ParsedFragment:
     return ParsedFragment(video, audio)
 
 
-def _parse_traf(data: bytes, start: int, end: int, init: InitSegment) -> TrackRun | None:
+def _parse_traf(
+    data: bytes, start: int, end: int, init: InitSegment, limit: int
+) -> TrackRun | None:
     track: Track | None = None
     tfdt_at = dts = 0
     default_at = 0
@@ -144,7 +149,7 @@ def _parse_traf(data: bytes, start: int, end: int, init: InitSegment) -> TrackRu
             tfdt_at = at + 4
             dts = U64.unpack_from(data, tfdt_at)[0]
         elif kind == b"trun":
-            _parse_trun(data, at, until, (duration, size, flags), samples, durations_at)
+            _parse_trun(data, at, until, (duration, size, flags), samples, durations_at, limit)
     if track is None or not tfdt_at or not samples:
         raise MediaFormatError("a track fragment lacks its header, its time or its samples")
     if not durations_at and default_at:
@@ -167,6 +172,7 @@ def _parse_trun(
     defaults: tuple[int, int, int],
     samples: list[Sample],
     durations_at: list[int],
+    limit: int,
 ) -> None:
     given = U32.unpack_from(data, at)[0] & 0xFFFFFF
     count = U32.unpack_from(data, at + 4)[0]
@@ -203,7 +209,7 @@ def _parse_trun(
             if cts_offset & 0x80000000:
                 cts_offset -= 1 << 32
             position += 4
-        if start + size > len(data):
+        if start + size > limit:
             raise MediaFormatError("a sample lies outside its fragment")
         samples.append(Sample(start, size, duration, sample_flags, cts_offset))
         start += size

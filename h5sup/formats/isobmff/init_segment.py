@@ -122,7 +122,7 @@ def _without_track(moov: bytes, track_id: int) -> bytes:
     out = bytearray()
     for kind, start, end in boxes(moov, 0, len(moov)):
         body = moov[start:end]
-        if kind == b"trak" and _trak_id(body) == track_id:
+        if kind == b"trak" and trak_id(body) == track_id:
             continue
         if kind == b"mvex":
             body = b"".join(
@@ -134,7 +134,8 @@ def _without_track(moov: bytes, track_id: int) -> bytes:
     return bytes(out)
 
 
-def _trak_id(trak: bytes) -> int:
+def trak_id(trak: bytes) -> int:
+    """Return the number of the track whose `trak` has this content, 0 if it tells none."""
     for kind, start, _ in boxes(trak, 0, len(trak)):
         if kind == b"tkhd":
             found: int = U32.unpack_from(trak, start + (20 if trak[start] == 1 else 12))[0]
