@@ -32,14 +32,15 @@ check-www:
 
 test: check test-python test-www
 
+# Four at a time on two cores: most of them wait for a camera.
 test-python:
-	$(PYTEST) -n 2 --dist loadfile tests/unit tests/api tests/media
+	$(PYTEST) -n 4 --dist worksteal tests/unit tests/api tests/media
 
 test-www:
 	npm --prefix www test --silent
 
 e2e:
-	$(PYTEST) -n 2 --dist loadfile tests/e2e tests/chaos
+	$(PYTEST) -n 3 --dist loadfile tests/e2e tests/chaos
 
 # Floors: every branch of formats and config, 90 % of everything.
 cover:

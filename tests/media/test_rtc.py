@@ -325,7 +325,8 @@ async def test_g711_passes_as_it_comes_where_it_is_offered(
                 for a, b in pairwise(client.sound[1:])
             ]
             sizes = [len(one.payload) for one in client.sound[1:-1]]
-            assert step == sizes  # 8000 samples of a byte each second
+            # 8000 samples of a byte each second; where the camera's clip begins anew one is cut
+            assert sum(a != b for a, b in zip(step, sizes, strict=True)) <= 1, (step, sizes)
         async with room.client() as client:
             await room.until(lambda: len(client.sound) > 30)
             assert {one.header.payload_type for one in client.sound} == {111}
