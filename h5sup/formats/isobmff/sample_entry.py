@@ -16,15 +16,17 @@ def describe_video(data: bytes, entry: SampleEntry) -> Track:
     """Return codec and size, as far as an entry tells (§12.1.3); raises MediaFormatError."""
     kind, start, end = entry
     width, height = Struct(">HH").unpack_from(data, start + 24)
-    codec = kind.decode("latin-1")
+    codec, config = kind.decode("latin-1"), b""
     for part, at, until in boxes(data, start + 78, end):
         if part == b"avcC":  # ISO/IEC 14496-15 §5.3.3.1
-            codec = f"{codec}.{data[at + 1 : at + 4].hex().upper()}"
+            config = data[at:until]
+            codec = f"{codec}.{config[1:4].hex().upper()}"
         elif part == b"hvcC":
-            codec = _hevc_codec(codec, data[at:until])
+            config = data[at:until]
+            codec = _hevc_codec(codec, config)
         elif part == b"esds":
             codec = f"{codec}.{_parse_esds(data, at, until)[0]:02X}"
-    return Track(kind="video", codec=codec, width=width, height=height)
+    return Track(kind="video", codec=codec, width=width, height=height, video_config=config)
 
 
 def _hevc_codec(entry: str, record: bytes) -> str:

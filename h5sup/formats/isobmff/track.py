@@ -23,6 +23,8 @@ class Track:
     channels: int = 0
     audio_config: bytes = b""
     """AudioSpecificConfig of AAC (ISO/IEC 14496-3 §1.6.2.1)."""
+    video_config: bytes = b""
+    """AVC- or HEVCDecoderConfigurationRecord (ISO/IEC 14496-15 §5.3.3.1, §8.3.3.1)."""
     default_duration: int = 0
     default_size: int = 0
     default_flags: int = 0
