@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from typing import Any
 
+from h5sup.base.clock import iso_ms
 from h5sup.base.errors import InvalidError
 from h5sup.bus.playback import Playback, PlaybackRequest, Position
 from h5sup.formats.times import parse_time
@@ -71,10 +72,25 @@ def build_session_event(playback: Playback) -> str:
     return json.dumps({"type": "H5S_EVENT_PB_SESSION", "strPbSession": playback.id})
 
 
-def build_time_event(position: Position, zone: tzinfo) -> str:
-    """Return the text that tells a page where its playback stands."""
-    moment = position.at.astimezone(zone).isoformat(timespec="seconds")
-    return json.dumps({"type": "H5S_EVENT_PB_TIME", "pbTime": {"strTime": moment}})
+def build_time_event(position: Position, zone: tzinfo, media_s: float | None = None) -> str:
+    """Return the text that tells a page where its playback stands.
+
+    `media_s` is where on the viewer's timeline that is, for players that can go there.
+    """
+    told: dict[str, object] = {
+        "strTime": position.at.astimezone(zone).isoformat(timespec="seconds"),
+        "strExactTime": iso_ms(position.at),
+    }
+    if media_s is not None:
+        told["nMediaTime"] = round(media_s, 3)
+    if position.is_end:
+        told["bEnd"] = True
+    return json.dumps({"type": "H5S_EVENT_PB_TIME", "pbTime": told})
+
+
+def build_error_event(error: Exception) -> str:
+    """Return the text that tells a page why its command was not done; the playback goes on."""
+    return json.dumps({"type": "H5S_EVENT_PB_ERROR", "strReason": str(error)})
 
 
 def _read_time(query: Mapping[str, str], name: str, zone: tzinfo) -> datetime | None:

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC
 from ipaddress import ip_address
 from unittest.mock import patch
 
+from h5sup.bus.playback import PlaybackOpener
 from h5sup.config.model import IceServerConfig, RtcConfig
 from h5sup.formats.sdp.model import SessionDescription
 from h5sup.formats.stun import MessageClass, build_binding_request
@@ -70,9 +72,14 @@ class Rig:
 
 @asynccontextmanager
 async def rtc_rig(
-    make_backend: MakeBackend, *, viewers: int = 5, port: int | None = None, **auth: object
+    make_backend: MakeBackend,
+    *,
+    viewers: int = 5,
+    port: int | None = None,
+    playbacks: PlaybackOpener | None = None,
+    **auth: object,
 ) -> AsyncIterator[Rig]:
-    """Serve one camera, `front`, to WebRTC viewers; with `port=0` to none."""
+    """Serve one camera, `front`, to WebRTC viewers, and recordings; with `port=0` to none."""
     config = RtcConfig(port=free_port() if port is None else port, ice_servers=ICE_SERVERS)
     feed = Feed()
     feed.gop(5)
@@ -81,7 +88,7 @@ async def rtc_rig(
         patch("h5sup.outputs.rtc.hall._make_certificate", FakeCertificate),
         patch("h5sup.outputs.rtc.endpoint.host_addresses", lambda: [ip_address("127.0.0.1")]),
     ):
-        rtc = RtcOutput(leases, config, viewers=viewers)
+        rtc = RtcOutput(leases, config, viewers=viewers, playbacks=playbacks, zone=UTC)
         await rtc.open()
         backend = await make_backend(rtc=rtc, **auth)
         try:

@@ -170,7 +170,7 @@ async def test_a_source_that_is_not_there(make_backend: MakeBackend) -> None:
 async def test_a_source_without_a_picture(
     make_backend: MakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("h5sup.outputs.rtc.hall.READY_WITHIN_S", 0.01)
+    monkeypatch.setattr("h5sup.outputs.rtc.live.READY_WITHIN_S", 0.01)
     async with rtc_rig(make_backend) as rig:
         rig.leases.channel.end("x")
         rig.leases.channel.set_state("BACKOFF", "the camera refuses the password")

@@ -6,12 +6,43 @@ one wall time (RFC 3550 §6.4.1). Both tracks' reports are made here from one cl
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from h5sup.bus.anchors import find_sound_anchor, find_video_anchor
 from h5sup.bus.channel import Channel
 from h5sup.bus.packet_ring import PacketRing
 from h5sup.formats.rtp import TIMESTAMP_MASK
 
 SLACK_S = 1.0  # so far the media's clock may run off ours before it is set anew
+
+
+class TrackClock(Protocol):
+    """Tells what sender reports say."""
+
+    def refresh(self) -> None:
+        """Look where the tracks stand."""
+
+    def is_certain(self, rings: list[PacketRing]) -> bool:
+        """Return whether timestamps() knows rather than guesses."""
+
+    def timestamps(self, rings: list[PacketRing], now_s: float) -> list[int]:
+        """Return what time it is on each ring's clock, all at the same moment of the media."""
+
+
+class ArrivalClock:
+    """Of rings whose packets come when they are due, so that times are told by arrival."""
+
+    def refresh(self) -> None:
+        """Do nothing: rings know when their packets came."""
+
+    def is_certain(self, rings: list[PacketRing]) -> bool:
+        """Return True: before its first packet too, a ring's time is already running."""
+        del rings
+        return True
+
+    def timestamps(self, rings: list[PacketRing], now_s: float) -> list[int]:
+        """Return what time it is on each ring's clock."""
+        return timestamps_by_arrival(rings, now_s)
 
 
 class MediaClock:
@@ -62,8 +93,12 @@ class MediaClock:
                 for ring, anchor in zip(rings, anchors, strict=True)
                 if anchor is not None
             ]
-        return [
-            ring.last_timestamp + int((now_s - ring.last_arrival_s) * ring.clock_hz)
-            & TIMESTAMP_MASK
-            for ring in rings
-        ]
+        return timestamps_by_arrival(rings, now_s)
+
+
+def timestamps_by_arrival(rings: list[PacketRing], now_s: float) -> list[int]:
+    """Return each ring's newest timestamp, advanced by the time since it came."""
+    return [
+        ring.last_timestamp + int((now_s - ring.last_arrival_s) * ring.clock_hz) & TIMESTAMP_MASK
+        for ring in rings
+    ]

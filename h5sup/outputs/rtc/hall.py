@@ -5,31 +5,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from h5sup.base.errors import MediaFormatError, UnavailableError
-from h5sup.bus.channel import Channel
-from h5sup.bus.packet_ring import Codec, PacketRing
+from h5sup.base.errors import UnavailableError
+from h5sup.bus.packet_ring import PacketRing
+from h5sup.bus.playback import PlaybackRequest
 from h5sup.config.model import RtcConfig
-from h5sup.formats import h264
 from h5sup.outputs.rtc.addresses import build_candidates
-from h5sup.outputs.rtc.clock import MediaClock
 from h5sup.outputs.rtc.endpoint import Endpoint
 from h5sup.outputs.rtc.fanout import Fanout
-from h5sup.outputs.rtc.leases import Lease, Leases
+from h5sup.outputs.rtc.leases import Leases
+from h5sup.outputs.rtc.live import LiveOpener
 from h5sup.outputs.rtc.negotiation import AgreedTrack, Agreement, Choices, Transport
 from h5sup.outputs.rtc.outgoing import Outgoing
+from h5sup.outputs.rtc.past import Past, PastOpener
+from h5sup.outputs.rtc.programme import Programme
 from h5sup.outputs.rtc.viewer import Track, Viewer
 
 if TYPE_CHECKING:
     from h5sup.outputs.rtc.dtls import Certificate
 
-READY_WITHIN_S = 9.0
 TICK_S = 1.0
 MOST_JOINING = 256  # viewers between their request and their first picture
-HEVC_ENTRIES = ("hvc1", "hev1")
 
 logger = logging.getLogger(__name__)
 
@@ -40,22 +40,32 @@ class Seat:
 
     number: int
     token: str
-    profile: str
     viewer: Viewer
-    lease: Lease
-    channel: Channel
-    choices: Choices
+    programme: Programme
     gone: asyncio.Future[str]
     """Done with the reason when the viewer has been let go."""
     closing: asyncio.Task[None] | None = field(default=None)
+
+    @property
+    def choices(self) -> Choices:
+        """Return what can be sent to it."""
+        return self.programme.choices
 
 
 class Hall:
     """Owned by RtcOutput. Every way of signalling takes its seats here."""
 
-    def __init__(self, leases: Leases, config: RtcConfig, endpoint: Endpoint, limit: int) -> None:
+    def __init__(
+        self,
+        leases: Leases,
+        config: RtcConfig,
+        endpoint: Endpoint,
+        limit: int,
+        past: PastOpener | None = None,
+    ) -> None:
         self.endpoint = endpoint
-        self._leases = leases
+        self._live = LiveOpener(leases)
+        self._past = past
         self._config = config
         self._limit = limit
         self._coming = 0  # those who wait for their source
@@ -63,9 +73,6 @@ class Hall:
         self._taken = 0
         self._fanouts: weakref.WeakValueDictionary[PacketRing, Fanout] = (
             weakref.WeakValueDictionary()
-        )
-        self._clocks: weakref.WeakValueDictionary[Channel, MediaClock] = (
-            weakref.WeakValueDictionary()  # each holds its channel, and its viewers hold it
         )
         self._certificate: Certificate | None = None
         self._loading = asyncio.Lock()
@@ -82,26 +89,39 @@ class Hall:
 
         Who wants no sound costs no encoder, and sees sooner: nothing has to wait for it.
         """
+        return await self._seat(token, lambda: self._live.open(token, profile, sound=sound))
+
+    async def take_playback_seat(
+        self, request: PlaybackRequest, *, sound: bool = True
+    ) -> tuple[Seat, Past]:
+        """Open a playback for one more viewer; raises NotFoundError, UnavailableError."""
+        opener = self._past
+        if opener is None:
+            raise UnavailableError("nothing is recorded here")
+        opened: list[Past] = []
+
+        async def open_past() -> Past:
+            opened.append(await opener.open(request, sound=sound))
+            return opened[0]
+
+        return await self._seat(request.token, open_past), opened[0]
+
+    async def _seat(self, token: str, open_programme: Callable[[], Awaitable[Programme]]) -> Seat:
         if len(self._seats) + self._coming >= self._limit:
             raise UnavailableError(f"all {self._limit} viewers' places are taken (limits.viewers)")
         self._coming += 1
         try:
             certificate = await self._load()
-            lease, channel = await self._hold(token, profile, hevc=True)
+            programme = await open_programme()
         finally:
             self._coming -= 1
-        try:
-            choices = _choices(channel, sound=sound)
-        except UnavailableError:
-            lease.release()
-            raise
         self._make_room()
         viewer = Viewer(self.endpoint, certificate, self.let_go)
         viewer.token = token
         self.endpoint.add(viewer.peer)
         gone = asyncio.get_running_loop().create_future()
         self._taken += 1
-        seat = Seat(self._taken, token, profile, viewer, lease, channel, choices, gone)
+        seat = Seat(self._taken, token, viewer, programme, gone)
         self._seats[viewer] = seat
         if self._ticking is None:
             self._ticking = asyncio.create_task(self._tick(), name="WebRTC viewers")
@@ -124,25 +144,16 @@ class Hall:
 
     async def play(self, seat: Seat, agreement: Agreement) -> None:
         """Send what was agreed on; raises UnavailableError, also for a seat that is gone."""
-        if agreement.video.codec == "h264" and _is_hevc(seat.channel):
-            await self._change_to_h264(seat)
+        programme, choices = seat.programme, seat.choices
+        await programme.settle(agreement.video.codec)
         if seat.viewer not in self._seats:
             raise UnavailableError("the viewer has gone meanwhile")
-        channel, choices = seat.channel, seat.choices
-        assert channel.ring is not None
-        if channel.ring.codec not in (None, agreement.video.codec):
-            raise UnavailableError("the source sends another codec now")
-        clock = self._clocks.get(channel)
-        if clock is None:
-            clock = self._clocks[channel] = MediaClock(channel)
-        video = self._track(channel.ring, agreement.video, choices.video_ssrc, choices.rtx_ssrc)
+        picture, sounds = programme.rings(agreement)
+        video = self._track(picture, agreement.video, choices.video_ssrc, choices.rtx_ssrc)
         sound = None
-        if agreement.sound is not None:
-            ring = channel.sound_ring
-            if agreement.sound.codec == "opus" or ring is None:
-                ring = seat.lease.opus()
-            sound = self._track(ring, agreement.sound, choices.sound_ssrc, 0)
-        seat.viewer.play(agreement, video, sound, clock)
+        if agreement.sound is not None and sounds is not None:
+            sound = self._track(sounds, agreement.sound, choices.sound_ssrc, 0)
+        seat.viewer.play(agreement, video, sound, programme.clock, may_rest=programme.may_rest)
 
     def let_go(self, viewer: Viewer, reason: str) -> None:
         """Free a viewer's seat; one that is free already is ignored."""
@@ -151,8 +162,8 @@ class Hall:
             return
         logger.debug("%s: a viewer has gone: %s", seat.token, reason)
         seat.gone.set_result(reason)
-        seat.lease.release()
-        seat.closing = asyncio.create_task(viewer.close(), name="closing a WebRTC viewer")
+        seat.programme.release()
+        seat.closing = asyncio.create_task(_close(seat), name="closing a WebRTC viewer")
         self._closing.add(seat.closing)
         seat.closing.add_done_callback(self._closing.discard)
 
@@ -166,24 +177,6 @@ class Hall:
         for viewer in list(self._seats):
             self.let_go(viewer, "the server stops")
         await asyncio.gather(*self._closing, return_exceptions=True)
-
-    async def _hold(self, token: str, profile: str, *, hevc: bool) -> tuple[Lease, Channel]:
-        """Return a channel that can be played, and the lease that keeps it open."""
-        lease = self._leases.lease(token, profile=profile, hevc=hevc, b_frames=False)
-        try:
-            return lease, await lease.ready(READY_WITHIN_S)
-        except BaseException:
-            lease.release()
-            raise
-
-    async def _change_to_h264(self, seat: Seat) -> None:
-        """Hold the transcoded channel instead of the one with H.265."""
-        lease, channel = await self._hold(seat.token, seat.profile, hevc=False)
-        if seat.viewer not in self._seats:
-            lease.release()
-            return
-        seat.lease.release()
-        seat.lease, seat.channel = lease, channel
 
     def _track(self, ring: PacketRing, agreed: AgreedTrack, ssrc: int, rtx_ssrc: int) -> Track:
         fanout = self._fanouts.get(ring)
@@ -211,9 +204,7 @@ class Hall:
             now_s = loop.time()
             for viewer, seat in list(self._seats.items()):
                 reason = viewer.tick(now_s)
-                if not reason and seat.channel.state.state in ("STOPPED", "FATAL"):
-                    known = seat.channel.state.reason or viewer.end_reason
-                    reason = known or "the source has stopped"
+                reason = reason or seat.programme.end_reason(viewer.end_reason)
                 if reason:
                     self.let_go(viewer, reason)
             await asyncio.sleep(TICK_S)
@@ -233,38 +224,8 @@ def _make_certificate() -> Certificate:
     return Certificate()
 
 
-def _choices(channel: Channel, *, sound: bool) -> Choices:
-    """Return what a channel can send; raises UnavailableError."""
-    ring, init = channel.ring, channel.init
-    if ring is None:
-        raise UnavailableError("WebRTC needs packets: set limits.ring_bytes above 0")
-    if init is None or init.video is None:
-        raise UnavailableError("the source has just been stopped")
-    sounds: list[Codec] = []
-    if sound and init.audio is not None:
-        passed = channel.sound_ring.codec if channel.sound_ring is not None else None
-        sounds = [*([passed] if passed is not None else []), "opus"]
-    return Choices(
-        video=("hevc", "h264") if _is_hevc(channel) else ("h264",),
-        sound=tuple(sounds),
-        profile=_profile(init.video.codec),
-        video_ssrc=ring.ssrc,
-        rtx_ssrc=ring.ssrc + 1 & 0xFFFFFFFF,
-        sound_ssrc=ring.ssrc + 2 & 0xFFFFFFFF,
-    )
-
-
-def _is_hevc(channel: Channel) -> bool:
-    init = channel.init
-    return (
-        init is not None and init.video is not None and init.video.codec.startswith(HEVC_ENTRIES)
-    )
-
-
-def _profile(codec: str) -> h264.Profile | None:
-    """Return the profile in a codec's name, e.g. `avc1.4D002A`."""
+async def _close(seat: Seat) -> None:
     try:
-        profile_idc, constraint_flags, _ = h264.parse_profile_level_id(codec.partition(".")[2])
-    except MediaFormatError:
-        return None
-    return h264.find_profile(profile_idc, constraint_flags)
+        await seat.viewer.close()
+    finally:
+        await seat.programme.close()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import tzinfo
 
 from aiohttp import web
 
+from h5sup.base.clock import ServerZone
 from h5sup.base.errors import UnavailableError
+from h5sup.bus.playback import PlaybackOpener
 from h5sup.config.model import RtcConfig
 from h5sup.outputs.rtc.endpoint import Endpoint
 from h5sup.outputs.rtc.hall import Hall
 from h5sup.outputs.rtc.leases import Leases
+from h5sup.outputs.rtc.past import PastOpener
 from h5sup.outputs.rtc.signalling import Signalling
 from h5sup.outputs.rtc.whep import Whep
 
@@ -40,12 +44,25 @@ class RtcOutput:
     """WebRTC viewers of all channels. `open()` before the first request, `close()` at the end."""
 
     def __init__(
-        self, leases: Leases, config: RtcConfig, *, viewers: int, segments: bool = True
+        self,
+        leases: Leases,
+        config: RtcConfig,
+        *,
+        viewers: int,
+        segments: bool = True,
+        playbacks: PlaybackOpener | None = None,
+        zone: tzinfo | None = None,
     ) -> None:
+        """Take who has channels and who has recordings.
+
+        `zone` is that of times without one: the machine's own if it is not given.
+        """
         self._is_on = config.port > 0
         self._endpoint = Endpoint(config.port, connections=2 * viewers, segments=segments)
-        self._hall = Hall(leases, config, self._endpoint, viewers)
-        self._signalling = Signalling(self._hall, config)
+        zone = zone or ServerZone()
+        past = PastOpener(playbacks, zone) if playbacks is not None else None
+        self._hall = Hall(leases, config, self._endpoint, viewers, past)
+        self._signalling = Signalling(self._hall, config, zone)
         self._whep = Whep(self._hall, config)
 
     @property

@@ -9,15 +9,20 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
+from dataclasses import replace
+from datetime import tzinfo
 from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from h5sup.auth.visit import VISIT
 from h5sup.base.errors import H5supError, InvalidError
 from h5sup.base.pace import Pace
 from h5sup.config.model import RtcConfig
+from h5sup.outputs.playback_wire import build_error_event, read_request, wants_playback
 from h5sup.outputs.rtc.hall import Hall, Seat
 from h5sup.outputs.rtc.negotiation import build_offer, read_answer
+from h5sup.outputs.rtc.past import Past
 
 HEARTBEAT_S = 20.0  # proxies drop a silent WebSocket after about 60 s
 FAREWELL_S = 2.0
@@ -29,8 +34,9 @@ REASON_BYTES = 123  # RFC 6455 §5.5
 class Signalling:
     """All sockets of this kind."""
 
-    def __init__(self, hall: Hall, config: RtcConfig) -> None:
+    def __init__(self, hall: Hall, config: RtcConfig, zone: tzinfo) -> None:
         self._hall = hall
+        self._zone = zone
         self._ice_servers = [
             {"urls": list(one.urls)}
             | ({"username": one.username, "credential": one.credential} if one.username else {})
@@ -61,24 +67,40 @@ class Signalling:
 
     async def _serve(self, socket: web.WebSocketResponse, request: web.Request) -> None:
         try:
-            seat = await self._hall.take_seat(
-                request.query.get("token", ""), profile_of(request), sound=wants_sound(request)
-            )
+            seat, past = await self._take_seat(request)
         except H5supError as error:
             await _refuse(socket, str(error))
             return
-        watching = asyncio.create_task(_dismiss_when_gone(socket, seat))
+        tasks = [asyncio.create_task(_dismiss_when_gone(socket, seat))]
+        if past is not None:
+            tasks.append(asyncio.create_task(_tell(socket, past), name="telling of a playback"))
         try:
-            await self._talk(socket, request, seat)
+            await self._talk(socket, request, seat, past)
         except H5supError as error:
             await _refuse(socket, str(error))
         finally:
-            watching.cancel()
+            for task in tasks:
+                task.cancel()
             self._hall.let_go(seat.viewer, "its page has gone")
             with suppress(asyncio.CancelledError):
-                await watching
+                await asyncio.wait(tasks)
 
-    async def _talk(self, socket: web.WebSocketResponse, request: web.Request, seat: Seat) -> None:
+    async def _take_seat(self, request: web.Request) -> tuple[Seat, Past | None]:
+        query, sound = request.query, wants_sound(request)
+        if wants_playback(query):
+            owner = request[VISIT].identity.name
+            wanted = replace(read_request(query, self._zone), owner=owner)
+            return await self._hall.take_playback_seat(wanted, sound=sound)
+        token = query.get("token", "")
+        return await self._hall.take_seat(token, profile_of(request), sound=sound), None
+
+    async def _talk(
+        self,
+        socket: web.WebSocketResponse,
+        request: web.Request,
+        seat: Seat,
+        past: Past | None,
+    ) -> None:
         loop = asyncio.get_running_loop()
         pace = Pace(MAX_MESSAGES_PER_S)
         has_offered = has_answer = False
@@ -94,6 +116,8 @@ class Signalling:
                 has_answer = True
                 answer = read_answer(str(said.get("sdp", "")), seat.choices)
                 await self._hall.play(seat, answer)
+            elif past is not None:
+                await _obey(socket, past, said)
 
     async def _offer(
         self, socket: web.WebSocketResponse, request: web.Request, seat: Seat
@@ -152,6 +176,21 @@ async def _refuse(socket: web.WebSocketResponse, reason: str) -> None:
         with suppress(ConnectionError):
             await socket.send_json({"type": "error", "reason": reason})
     await _dismiss(socket, reason, WSCloseCode.TRY_AGAIN_LATER)
+
+
+async def _obey(socket: web.WebSocketResponse, past: Past, said: dict[str, Any]) -> None:
+    """Do what a player commands; what can't be done is said, and the playback goes on."""
+    try:
+        past.obey(said)
+    except InvalidError as error:
+        await socket.send_str(build_error_event(error))
+
+
+async def _tell(socket: web.WebSocketResponse, past: Past) -> None:
+    """Tell a page of its playback as long as it takes it."""
+    with suppress(ConnectionError):
+        while True:
+            await socket.send_str(await past.events.get())
 
 
 async def _dismiss_when_gone(socket: web.WebSocketResponse, seat: Seat) -> None:

@@ -18,7 +18,7 @@ from h5sup.formats.rtcp import (
     ntp_from_unix,
     round_trip_s,
 )
-from h5sup.outputs.rtc.clock import MediaClock
+from h5sup.outputs.rtc.clock import TrackClock
 from h5sup.outputs.rtc.endpoint import Endpoint
 from h5sup.outputs.rtc.fanout import Fanout
 from h5sup.outputs.rtc.negotiation import CNAME, Agreement
@@ -75,7 +75,8 @@ class Viewer:
         self._loop = asyncio.get_running_loop()
         self._video: Track | None = None
         self._sound: Track | None = None
-        self._clock: MediaClock | None = None
+        self._clock: TrackClock | None = None
+        self._may_rest = False
         self._replayed_at = 0.0
         self._replaying: asyncio.TimerHandle | None = None
         self._reported_at = 0.0
@@ -108,10 +109,20 @@ class Viewer:
         return sum(track.outgoing.resent for track in self.tracks)
 
     def play(
-        self, agreement: Agreement, video: Track, sound: Track | None, clock: MediaClock
+        self,
+        agreement: Agreement,
+        video: Track,
+        sound: Track | None,
+        clock: TrackClock,
+        *,
+        may_rest: bool = False,
     ) -> None:
-        """Send these tracks as soon as the browser is connected."""
+        """Send these tracks as soon as the browser is connected.
+
+        A picture that `may_rest` can stand still for as long as it likes.
+        """
         self._video, self._sound, self._clock = video, sound, clock
+        self._may_rest = may_rest
         self.peer.accept(agreement.role, agreement.fingerprints)
 
     def tick(self, now_s: float) -> str:
@@ -120,7 +131,7 @@ class Viewer:
         if ailment or self._video is None or not self.is_connected:
             return ailment
         silent_s = now_s - max(self._video.fanout.ring.last_arrival_s, self._began_at)
-        if silent_s > OUTAGE_S:
+        if silent_s > OUTAGE_S and not self._may_rest:
             return f"the source has sent nothing for {silent_s:.0f} s"
         if now_s - self._reported_at >= REPORT_EVERY_S:
             self._report(now_s)

@@ -12,6 +12,7 @@ import pytest
 from h5sup.base.errors import InvalidError
 from h5sup.bus.playback import Position
 from h5sup.outputs.playback_wire import (
+    build_error_event,
     build_session_event,
     build_time_event,
     obey,
@@ -120,7 +121,14 @@ def test_events() -> None:
         "strPbSession": "abc",
     }
     at = NOON.astimezone(UTC) + timedelta(milliseconds=300)
+    told = {"strTime": "2020-05-01T12:00:00+08:00", "strExactTime": "2020-05-01T04:00:00.300Z"}
     assert json.loads(build_time_event(Position(at), CHINA)) == {
         "type": "H5S_EVENT_PB_TIME",
-        "pbTime": {"strTime": "2020-05-01T12:00:00+08:00"},
+        "pbTime": told,
+    }
+    end = json.loads(build_time_event(Position(at, is_end=True), CHINA, 7.00049))
+    assert end["pbTime"] == told | {"nMediaTime": 7.0, "bEnd": True}
+    assert json.loads(build_error_event(InvalidError("nSpeed", "must be a number"))) == {
+        "type": "H5S_EVENT_PB_ERROR",
+        "strReason": "nSpeed: must be a number",
     }

@@ -20,6 +20,7 @@ from h5sup.formats.h264 import Profile
 from h5sup.formats.stun import MessageClass, build_binding_request
 from h5sup.outputs.rtc import endpoint as endpoint_module
 from h5sup.outputs.rtc import hall as hall_module
+from h5sup.outputs.rtc import live as live_module
 from h5sup.outputs.rtc import peer as peer_module
 from h5sup.outputs.rtc.endpoint import Endpoint
 from h5sup.outputs.rtc.hall import MOST_JOINING, Hall, Seat
@@ -132,7 +133,7 @@ async def test_a_source_that_is_not_there_takes_nothing() -> None:
 
 
 async def test_a_source_without_a_picture_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hall_module, "READY_WITHIN_S", 0.01)
+    monkeypatch.setattr(live_module, "READY_WITHIN_S", 0.01)
     async with rig() as made:
         made.leases.channel.end("it has gone")
         with pytest.raises(UnavailableError, match="has no picture yet"):
@@ -291,7 +292,7 @@ async def test_a_browser_with_h265_gets_it_as_it_is() -> None:
 async def test_h264_that_does_not_come_is_said_and_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     async with rig(codec="hvc1.1.6.L93.B0", h264=Feed()) as made:
         seat = await made.take()
-        monkeypatch.setattr(hall_module, "READY_WITHIN_S", 0.01)
+        monkeypatch.setattr(live_module, "READY_WITHIN_S", 0.01)
         made.leases.h264.end("no encoder")
         with pytest.raises(UnavailableError, match="no picture yet"):
             await made.hall.play(seat, agreed(H264))

@@ -251,8 +251,7 @@ async def test_reports_bind_both_tracks_to_one_clock() -> None:
     made.path.rtcp.clear()
     made.feed.ring.anchor = Anchor(5000, 10.0)
     made.sound.ring.anchor = Anchor(7000, 10.0)
-    clock = made.viewer._clock
-    assert clock is not None
+    clock = cast(MediaClock, made.viewer._clock)
     clock._offset_s = made.clock.now_s - 11.5 + REPORT_EVERY_S  # it is 11.5 s on the channel
     clock._generation = made.channel.generation
     made.clock.now_s += REPORT_EVERY_S
@@ -289,8 +288,7 @@ async def test_without_anchors_time_goes_by_arrival_in_the_end() -> None:
 async def test_reports_come_as_soon_as_they_are_right_and_then_each_few_seconds() -> None:
     made = await make_rig()
     assert made.reports() == []
-    clock = made.viewer._clock
-    assert clock is not None
+    clock = cast(MediaClock, made.viewer._clock)
     clock._offset_s, clock._generation = 1.0, made.channel.generation
     made.feed.ring.anchor = made.sound.ring.anchor = Anchor(5000, 10.0)
     now_s = made.clock.now_s
