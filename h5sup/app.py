@@ -197,7 +197,10 @@ class Server:
         store = Store(places.data)
         await store.open()
         stack.push_async_callback(store.close)
-        recording = RecordingService(Folders(places.data, places.mediastore))
+        limits = config.limits
+        recording = RecordingService(
+            Folders(places.data, places.mediastore), playbacks=limits.viewers
+        )
         await recording.start()
         stack.push_async_callback(recording.close)
         workshop = Workshop(tools, launcher, self._profiles, config.hls, config.limits, places.ram)
@@ -205,8 +208,12 @@ class Server:
         stack.push_async_callback(registry.aclose)
         pictures = Pictures(registry, launcher, tools)
         stack.push_async_callback(pictures.close)
-        limits = config.limits
-        ws = WsOutput(registry, viewers=limits.viewers, viewer_bytes=limits.viewer_bytes)
+        ws = WsOutput(
+            registry,
+            recording.playbacks,
+            viewers=limits.viewers,
+            viewer_bytes=limits.viewer_bytes,
+        )
         hls = HlsOutput(registry, config.hls, viewers=limits.viewers)
         rtc = RtcOutput(registry, config.rtc, viewers=limits.viewers)
         stored = StoredOutput(recording.library, places.mediastore, viewers=limits.viewers)

@@ -100,10 +100,13 @@ class Playback(Protocol):
         """Whether there is sound, which may be silence."""
 
     def start(self) -> None:
-        """Play; twice is harmless."""
+        """Play, also after pause(); twice is harmless."""
 
     def pause(self) -> None:
-        """Stand still at the picture that was handed over last."""
+        """Stand still at the picture that was handed over last.
+
+        A command that jumps meanwhile shows the picture it goes to.
+        """
 
     def resume(self) -> None:
         """Go on after pause()."""
@@ -118,7 +121,11 @@ class Playback(Protocol):
         """Play SLOWEST to FASTEST times as fast; raises InvalidError."""
 
     async def next(self) -> Item | None:
-        """Return what is due next, once it is; None after the end until a command jumps back."""
+        """Return what is due next, once it is; None once closed.
+
+        After the end it waits for a command that jumps back. Raises UnavailableError when it
+        can't go on.
+        """
 
     async def close(self) -> None:
         """Free what it holds; next() returns None from now on."""

@@ -16,9 +16,10 @@ import pytest
 from aiohttp import ClientWebSocketResponse, TCPConnector, WSMsgType, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from h5sup.base.errors import UnavailableError
+from h5sup.base.errors import NotFoundError, UnavailableError
 from h5sup.bus.channel import Channel
 from h5sup.bus.ingest import Ingest
+from h5sup.bus.playback import Playback, PlaybackRequest
 from h5sup.formats.isobmff.fragment import ParsedFragment, parse_fragment
 from h5sup.formats.isobmff.init_segment import parse_init
 from h5sup.outputs.ws import fanout as fanout_module
@@ -29,6 +30,13 @@ from tests.fakes.authority import Authority
 from tests.fakes.mp4 import AUDIO_SCALE, VIDEO_SCALE, Camera
 
 Client = TestClient[web.Request, web.Application]
+
+
+class NoRecordings:
+    """An opener for those who watch live."""
+
+    async def open(self, request: PlaybackRequest) -> Playback:
+        raise NotFoundError(f"nothing of {request.token} was recorded")
 
 
 class HeldChannel:
@@ -165,7 +173,7 @@ async def rig(
 ) -> AsyncIterator[Rig]:
     channel = Channel("front", "main", "copy", gop_bytes=8_000_000)
     held = HeldChannel(channel)
-    output = WsOutput(held, viewers=viewers, viewer_bytes=viewer_bytes)
+    output = WsOutput(held, NoRecordings(), viewers=viewers, viewer_bytes=viewer_bytes)
 
     async def handle(request: web.Request) -> web.StreamResponse:
         try:

@@ -15,7 +15,7 @@ from h5sup.bus.fragment import Fragment
 from h5sup.bus.timeline import AUDIO_GONE_S
 from h5sup.formats.isobmff.boxes import U64
 from h5sup.outputs.ws import wire
-from h5sup.outputs.ws.replay import squeeze
+from h5sup.outputs.ws.replay import replay
 from h5sup.outputs.ws.viewer import Flow, Viewer
 
 ORIGIN_GRID_S = 0.1  # viewers that join within this time share a timeline
@@ -126,7 +126,7 @@ class Fanout:
     def _replayed(self, viewer: Viewer) -> bytearray:
         """Put the viewer on a timeline and return the squeezed GOP as it stands on it."""
         if self._replay is None:
-            self._replay = squeeze(self.channel.gop, self._init)
+            self._replay = replay(self.channel.gop, self._init)
         data, duration = self._replay
         begin = self._video_end - duration
         origin = self._origin_before(begin)

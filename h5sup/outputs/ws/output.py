@@ -1,22 +1,29 @@
-"""`/api/v1/h5swsapi`: live media over WebSocket, as H5Stream's players expect it.
+"""`/api/v1/h5swsapi`: media over WebSocket, live or recorded, as H5Stream's players expect it.
 
 The first binary message is the MIME type alone, then come the init segment and fragments; text
-messages are events. What the client says is read to notice it leave, and changes nothing.
+messages are events. What a live viewer says is read to notice it leave, and changes nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from datetime import tzinfo
 from typing import Protocol
 
 from aiohttp import WSMsgType, web
 
+from h5sup.auth.visit import VISIT
+from h5sup.base.clock import ServerZone
 from h5sup.base.errors import UnavailableError
 from h5sup.base.pace import Pace
 from h5sup.bus.channel import Channel
+from h5sup.bus.playback import PlaybackOpener
+from h5sup.outputs.playback_wire import wants_playback
 from h5sup.outputs.ws import wire
 from h5sup.outputs.ws.fanout import Fanout
+from h5sup.outputs.ws.playback import Showing
 from h5sup.outputs.ws.viewer import Viewer
 
 HEARTBEAT_S = 20.0  # proxies drop a silent WebSocket after about 60 s
@@ -43,10 +50,21 @@ class Leases(Protocol):
 
 
 class WsOutput:
-    """All WebSocket viewers of all channels."""
+    """All WebSocket viewers, of all channels and of what was recorded."""
 
-    def __init__(self, leases: Leases, *, viewers: int, viewer_bytes: int) -> None:
+    def __init__(
+        self,
+        leases: Leases,
+        opener: PlaybackOpener,
+        *,
+        viewers: int,
+        viewer_bytes: int,
+        zone: tzinfo | None = None,
+    ) -> None:
+        """Take who has channels and recordings; `zone` is the server's own unless given."""
         self._leases = leases
+        self._opener = opener
+        self._zone = zone or ServerZone()
         self._limit = viewers
         self._viewer_bytes = viewer_bytes
         self._fanouts: dict[Channel, Fanout] = {}
@@ -74,13 +92,15 @@ class WsOutput:
         if len(self._viewers) >= self._limit:
             raise UnavailableError(f"all {self._limit} viewers' places are taken (limits.viewers)")
         query = request.query
+        if wants_playback(query):
+            return await self._play_back(request)
         lease = self._leases.lease(
             query.get("token", ""),
             profile=query.get("profile") or "main",
             hevc=query.get("hevc", "").lower() == "true",
         )
         try:
-            return await self._serve(request, lease)
+            return await self._serve(request, lambda viewer: self._join(viewer, lease))
         finally:
             lease.release()
 
@@ -89,7 +109,19 @@ class WsOutput:
         for viewer in list(self._viewers):
             viewer.dismiss(wire.CLOSE_GOING_AWAY, "the server stops")
 
-    async def _serve(self, request: web.Request, lease: Lease) -> web.WebSocketResponse:
+    async def _play_back(self, request: web.Request) -> web.WebSocketResponse:
+        visit = request.get(VISIT)
+        owner = visit.identity.name if visit is not None else ""
+        showing = Showing(self._opener, request.query, owner=owner, zone=self._zone)
+        return await self._serve(request, showing.run, showing.hear)
+
+    async def _serve(
+        self,
+        request: web.Request,
+        play: Callable[[Viewer], Coroutine[None, None, None]],
+        hear: Callable[[str], None] = lambda _: None,
+    ) -> web.WebSocketResponse:
+        """Have a viewer played to, as a task, until it leaves; what it says is heard."""
         socket = web.WebSocketResponse(
             heartbeat=HEARTBEAT_S, max_msg_size=MAX_MESSAGE_BYTES, compress=False
         )
@@ -99,13 +131,13 @@ class WsOutput:
             return socket
         viewer = Viewer(transport)
         self._viewers.add(viewer)
-        joining = asyncio.create_task(self._join(viewer, lease), name="h5swsapi join")
+        playing = asyncio.create_task(play(viewer), name="h5swsapi viewer")
         try:
-            await self._listen(socket, viewer)
+            await self._listen(socket, viewer, hear)
         finally:
-            joining.cancel()
+            playing.cancel()
             with suppress(asyncio.CancelledError):
-                await joining
+                await playing
             self._leave(viewer)
             self._viewers.discard(viewer)
         return socket
@@ -134,8 +166,10 @@ class WsOutput:
             del self._fanouts[fanout.channel]
             self._dropped_before += fanout.dropped_fragments
 
-    async def _listen(self, socket: web.WebSocketResponse, viewer: Viewer) -> None:
-        """Read until the client leaves; live viewers have nothing to say but that they live."""
+    async def _listen(
+        self, socket: web.WebSocketResponse, viewer: Viewer, hear: Callable[[str], None]
+    ) -> None:
+        """Read until the client leaves; who watches live has nothing to say but that he lives."""
         loop = asyncio.get_running_loop()
         pace = Pace(MAX_MESSAGES_PER_S)
         async for message in socket:
@@ -144,3 +178,5 @@ class WsOutput:
             if pace.is_too_fast(loop.time()):
                 viewer.dismiss(wire.CLOSE_POLICY, "too many messages")
                 return
+            if message.type is WSMsgType.TEXT:
+                hear(message.data)

@@ -11,14 +11,12 @@ from collections.abc import Sequence
 
 from h5sup.bus.fragment import Fragment
 from h5sup.formats.isobmff.build import NewRun, build_fragment
-from h5sup.formats.isobmff.fragment import Sample, TrackRun, parse_fragment, run_payload
+from h5sup.formats.isobmff.fragment import TrackRun, parse_fragment, run_payload
 from h5sup.formats.isobmff.init_segment import InitSegment
-
-STEP_S = 0.001
-LONGEST_S = 0.25
+from h5sup.formats.isobmff.squeeze import squeeze, squeeze_step
 
 
-def squeeze(gop: Sequence[Fragment], init: InitSegment) -> tuple[bytes, int]:
+def replay(gop: Sequence[Fragment], init: InitSegment) -> tuple[bytes, int]:
     """Return one fragment with all pictures of `gop`, without sound, and its duration in ticks.
 
     Its decode time is 0, to be patched: it must end where the GOP's successor begins.
@@ -33,14 +31,7 @@ def squeeze(gop: Sequence[Fragment], init: InitSegment) -> tuple[bytes, int]:
             runs.append(run)
             payload.append(run_payload(fragment.data, run))
     samples = [sample for run in runs for sample in run.samples]
-    step = _step_ticks(len(samples), init.video.timescale)
-    usual = max(1, sum(sample.duration for sample in samples) // len(samples))
-    squeezed = [
-        Sample(0, one.size, step, one.flags, one.cts_offset * step // usual) for one in samples
-    ]
+    step = squeeze_step(len(samples), init.video.timescale)
+    squeezed = squeeze(samples, step)
     data = build_fragment(0, NewRun(init.video, 0, squeezed, b"".join(payload)))
     return data, step * len(squeezed)
-
-
-def _step_ticks(count: int, timescale: int) -> int:
-    return max(1, int(min(STEP_S, LONGEST_S / count) * timescale))

@@ -8,7 +8,7 @@ from h5sup.bus.channel import Channel
 from h5sup.bus.ingest import Ingest
 from h5sup.formats.isobmff.fragment import parse_fragment
 from h5sup.outputs.ws import wire
-from h5sup.outputs.ws.replay import squeeze
+from h5sup.outputs.ws.replay import replay
 from tests.fakes.mp4 import VIDEO_SCALE, Camera
 
 
@@ -42,7 +42,7 @@ def test_a_gop_is_squeezed_into_a_moment(count: int, longest_s: float) -> None:
     for data in camera.gop(count):
         ingest.feed(data, 10.0)
     assert channel.init is not None
-    data, duration = squeeze(channel.gop, channel.init)
+    data, duration = replay(channel.gop, channel.init)
     parsed = parse_fragment(data, channel.init)
     assert parsed.audio is None
     assert parsed.video is not None

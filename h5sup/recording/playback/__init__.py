@@ -1,0 +1,1 @@
+"""Recordings played again: read, laid on a viewer's timeline, paced and steered."""

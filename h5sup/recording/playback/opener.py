@@ -1,0 +1,136 @@
+"""Opens playbacks of this server's own recordings, within bounds, and finds them again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+
+from h5sup.base.clock import to_us, utc_now
+from h5sup.base.errors import MediaFormatError, NotFoundError, UnavailableError
+from h5sup.bus.playback import PlaybackRequest
+from h5sup.formats.isobmff.init_segment import InitSegment
+from h5sup.recording.playback import stored
+from h5sup.recording.playback.player import Player
+from h5sup.recording.playback.programme import FileIndex, Programme
+from h5sup.recording.playback.reel import Reel
+from h5sup.recording.playback.retiming import find_silence
+from h5sup.recording.playback.wardrobe import Wardrobe, choose_family, has_sound
+from h5sup.store.media_index import StoredFile
+
+THREADS = 4  # that read: a disk does little more at once
+DEVICE_MARK = "--"  # between a device and its channel in a token
+
+logger = logging.getLogger(__name__)
+
+
+class RecordedPlaybacks:
+    """The PlaybackOpener of own recordings. `close()` ends all playbacks."""
+
+    def __init__(
+        self,
+        index: FileIndex,
+        mediastore: Path,
+        *,
+        limit: int,
+        wall: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._index = index
+        self._root = mediastore
+        self._limit = limit
+        self._wall = wall
+        self._threads = ThreadPoolExecutor(THREADS, "playback")
+        self._players: dict[str, Player] = {}
+
+    @property
+    def count(self) -> int:
+        """Return how many play."""
+        return len(self._players)
+
+    async def open(self, request: PlaybackRequest) -> Player:
+        """Return a playback that stands at its begin.
+
+        Raises NotFoundError when there is nothing to play, UnavailableError when too many play.
+        """
+        if not request.from_server and DEVICE_MARK in request.token:
+            raise NotFoundError(
+                "recordings of devices can't be played yet: ask with serverpb=true"
+            )
+        if len(self._players) >= self._limit:
+            raise UnavailableError(
+                f"all {self._limit} places for playbacks are taken (limits.viewers)"
+            )
+        programme = self._programme(request)
+        wardrobe = await self._furnish(programme, request)
+        player = Player(
+            request,
+            lambda on_ready: Reel(programme, self._root, self._threads, on_ready),
+            wardrobe,
+            wall=self._wall,
+            on_close=self._forget,
+        )
+        self._players[player.id] = player
+        try:
+            await player.open()
+        except BaseException:
+            await player.close()
+            raise
+        return player
+
+    def find(self, playback_id: str) -> Player | None:
+        """Return a playback that plays."""
+        return self._players.get(playback_id)
+
+    async def close(self) -> None:
+        """End all playbacks."""
+        await asyncio.gather(*(one.close() for one in list(self._players.values())))
+        self._threads.shutdown(wait=False)
+
+    def _forget(self, player: Player) -> None:
+        self._players.pop(player.id, None)
+
+    def _programme(self, request: PlaybackRequest) -> Programme:
+        if request.begin is None or request.end is None:
+            return Programme(self._index, request.token, name=request.filename)
+        begin_us, end_us = to_us(request.begin), to_us(request.end)
+        return Programme(self._index, request.token, begin_us=begin_us, end_us=end_us)
+
+    async def _furnish(self, programme: Programme, request: PlaybackRequest) -> Wardrobe:
+        """Look at what there is to play and decide how it is announced."""
+        files = await programme.all_files()
+        if not files:
+            raise NotFoundError(_nothing(request))
+        family = choose_family((one.codecs for one in files), takes_h265=request.hevc)
+        return Wardrobe(family=family, sound=await self._find_sound(files))
+
+    async def _find_sound(self, files: list[StoredFile]) -> InitSegment | None:
+        """Return the init segment of the first file whose sound can be announced."""
+        tried: set[str] = set()
+        for file in files:
+            if not has_sound(file.codecs) or file.codecs in tried:
+                continue
+            tried.add(file.codecs)
+            init = await self._read_init(file)
+            if init is not None and find_silence(init) is not None:
+                return init
+        return None
+
+    async def _read_init(self, file: StoredFile) -> InitSegment | None:
+        """Return a file's init segment; None if it can't be had."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._threads, stored.read_init, self._root, file
+            )
+        except (OSError, MediaFormatError) as error:
+            logger.warning("%s can't be played: %s", file.path, error)
+            return None
+
+
+def _nothing(request: PlaybackRequest) -> str:
+    if request.begin is None or request.end is None:
+        return f"source {request.token!r} has no recording {request.filename!r}"
+    begin, end = (one.isoformat(timespec="seconds") for one in (request.begin, request.end))
+    return f"nothing of source {request.token!r} was recorded from {begin} to {end}"
