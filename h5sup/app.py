@@ -198,14 +198,18 @@ class Server:
         await store.open()
         stack.push_async_callback(store.close)
         limits = config.limits
-        recording = RecordingService(
-            Folders(places.data, places.mediastore), playbacks=limits.viewers
-        )
-        await recording.start()
-        stack.push_async_callback(recording.close)
         workshop = Workshop(tools, launcher, self._profiles, config.hls, config.limits, places.ram)
         registry = self._registry = Registry(workshop, places.media_root, store, self._hub)
         stack.push_async_callback(registry.aclose)
+        recording = RecordingService(
+            Folders(places.data, places.mediastore),
+            config.recording,
+            self._hub,
+            lambda: [one.config for one in registry.sources()],
+            playbacks=limits.viewers,
+        )
+        await recording.start()
+        stack.push_async_callback(recording.close)
         pictures = Pictures(registry, launcher, tools)
         stack.push_async_callback(pictures.close)
         ws = WsOutput(
@@ -462,10 +466,6 @@ def prepare_folders(places: Places) -> None:
             path.mkdir(mode=mode, parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(key, f"{path} can't be made: {error.strerror}") from error
-    try:
-        places.mediastore.mkdir(mode=0o750, parents=True, exist_ok=True)
-    except OSError as error:  # live pictures need none
-        logger.error("paths.mediastore: %s can't be made: %s", places.mediastore, error.strerror)  # noqa: TRY400 (no bug)
 
 
 def open_door(limits: LimitsConfig) -> Door:

@@ -2,31 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from h5sup.config.model import RecordingConfig, SourceConfig
+from h5sup.events.hub import Hub
+from h5sup.recording.absence import Absence
+from h5sup.recording.healing import Healing
 from h5sup.recording.library import Library
+from h5sup.recording.mounts import MountGuard
 from h5sup.recording.playback.opener import RecordedPlaybacks
+from h5sup.recording.retention import Retention
+from h5sup.recording.volume import Volume
 from h5sup.store.media_index import MediaIndex
 
 
 class RecordingService:
-    """Owned by the Server. `start()` comes first, `close()` last; neither touches a camera."""
+    """Owned by the Server. `start()` comes first, `close()` last; neither touches a camera.
 
-    def __init__(self, folders: Folders, *, playbacks: int) -> None:
-        """Take where things lie and how many may play at once."""
+    `sources` tells which there are now, each as it is configured; `playbacks` how many recordings
+    may play at once.
+    """
+
+    def __init__(
+        self,
+        folders: Folders,
+        config: RecordingConfig,
+        hub: Hub,
+        sources: Callable[[], Iterable[SourceConfig]],
+        *,
+        playbacks: int,
+    ) -> None:
         self.folders = folders
         self.index = MediaIndex(folders.data)
         self.library = Library(self.index)
+        self.volume = Volume(
+            MountGuard(folders.mediastore, folders.data),
+            hub,
+            keep_free_bytes=config.keep_free_bytes,
+        )
+        self.absence = Absence(self.index)
+        self.healing = Healing(self.index, self.volume, self.absence)
+        self.retention = Retention(
+            self.index,
+            self.volume,
+            config,
+            lambda: {one.token: one.record_max_bytes for one in sources()},
+        )
         self.playbacks = RecordedPlaybacks(self.index, folders.mediastore, limit=playbacks)
+        self.index.on_loss = self.healing.again
+        self.volume.on_return = self.healing.again
 
     async def start(self) -> None:
-        """Open the index."""
+        """Open the index and look at the disk; what takes long goes on in the background."""
         await self.index.open()
+        await self.volume.start()
+        await self.absence.settle()
+        self.absence.start()
+        self.healing.start()
+        self.retention.start()
 
     async def close(self) -> None:
         """End what runs, the index last."""
         await self.playbacks.close()
+        await self.retention.close()
+        await self.healing.close()
+        await self.absence.close()
+        await self.volume.close()
         await self.index.close()
 
 

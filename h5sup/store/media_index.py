@@ -278,6 +278,12 @@ class MediaIndex:
         rows = await self._database.read(lambda one: one.execute(sql, (from_day,)).fetchall())
         return [Total(*row) for row in rows]
 
+    async def find_sizes(self) -> dict[tuple[Kind, str], int]:
+        """Return how many bytes the finished files of each kind and source take."""
+        sql = "SELECT kind, token, sum(size_bytes) FROM days GROUP BY kind, token"
+        rows = await self._database.read(lambda one: one.execute(sql).fetchall())
+        return {(kind, token): size_bytes for kind, token, size_bytes in rows}
+
     def growing(self) -> list[StoredFile]:
         """Return what grows in this run, as it is now; not yet in the totals."""
         return list(self._growing.values())
@@ -301,6 +307,10 @@ class MediaIndex:
     async def close_gap(self, number: int, end_us: int, *, cause: str = "") -> None:
         """Say when a gap ended; one that ends before it began is taken out."""
         await self._database.write(lambda one: _close_gap(one, number, end_us, cause))
+
+    async def move_gap(self, number: int, start_us: int) -> None:
+        """Correct when a gap began; one that has ended before that is taken out."""
+        await self._database.write(lambda one: _move_gap(one, number, start_us))
 
     async def find_gaps(
         self, token: str, begin_us: int, end_us: int, *, limit: int = MAX_ROWS
@@ -459,6 +469,11 @@ def _close_gap(connection: sqlite3.Connection, number: int, end_us: int, cause: 
         "UPDATE gaps SET end_us = ?, cause = iif(? = '', cause, ?) WHERE id = ?",
         (end_us, cause, cause, number),
     )
+
+
+def _move_gap(connection: sqlite3.Connection, number: int, start_us: int) -> None:
+    connection.execute("UPDATE gaps SET start_us = ? WHERE id = ?", (start_us, number))
+    connection.execute("DELETE FROM gaps WHERE id = ? AND end_us <= start_us", (number,))
 
 
 def _clear_files(connection: sqlite3.Connection, kept: list[tuple[int]]) -> None:
