@@ -16,14 +16,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from h5sup.app import Server, find_places, load_all
+from h5sup.app import Places, Server, find_places, load_all
 from h5sup.base.errors import ConfigError, H5supError
 from h5sup.base.logs import RecentLines, set_up_logging
 from h5sup.config.loading import load_config
 from h5sup.config.model import Config
 from h5sup.config.profile import Profile
 from h5sup.ffmpeg.tools import find_tools
+from h5sup.recording.service import Folders
 from h5sup.support.bundle import Install, write_bundle
+from h5sup.support.report import fetch_report
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +52,11 @@ def main(argv: Sequence[str], home: Path) -> int:
         action="store_true",
         help="write an archive for who helps, without passwords, into this folder, and exit",
     )
+    parser.add_argument(
+        "--reindex",
+        action="store_true",
+        help="build the index of recordings anew from the files, and exit",
+    )
     options = parser.parse_args(argv)
     if options.old_file is None and (options.kind or options.out or options.force):
         parser.error("--as, --out and --force go with --import")
@@ -69,6 +76,9 @@ def main(argv: Sequence[str], home: Path) -> int:
         if options.check:
             check_certificate(config, config_path.parent)
             sys.stdout.write(f"{config_path.name} is fine: {len(config.sources)} sources\n")
+            return 0
+        if options.reindex:
+            sys.stdout.write(build_index(find_places(config.paths, config_path.parent)))
             return 0
         raise_descriptor_limit()
         wants_restart = asyncio.run(run_server(config_path, config, profiles, recent))
@@ -148,6 +158,15 @@ def start_anew() -> NoReturn:
     """Become the same command afresh: supervisors see one process that never ended."""
     logger.info("starting anew")
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 (no shell)
+
+
+def build_index(places: Places) -> str:
+    """Build the index of recordings anew; raises ConfigError beside a running server."""
+    from h5sup.recording.reindex import reindex
+
+    if fetch_report(places.ram) is not None:
+        raise ConfigError("", "h5sup runs and keeps its index right by itself: stop it first")
+    return asyncio.run(reindex(Folders(places.data, places.mediastore))) + "\n"
 
 
 def raise_descriptor_limit() -> None:

@@ -50,6 +50,11 @@ class Healed:
     unreadable: int = 0
     """Left where they are, and not in the index."""
 
+    @property
+    def did_something(self) -> bool:
+        """Return whether anything was amiss."""
+        return self != Healed()
+
     def __str__(self) -> str:
         words = (
             (self.found, "found on the disk"),
@@ -113,7 +118,7 @@ class Healing:
             except (OSError, UnavailableError) as error:
                 logger.warning("the index is not compared with the disk: %s", error)
             else:
-                if healed != Healed():
+                if healed.did_something:
                     logger.info("recordings after the last end: %s", healed)
             if not self._must_work.is_set():
                 self.is_done.set()

@@ -47,7 +47,8 @@ class Database:
         self._on_loss = on_loss
         self._writer = _Worker("h5sup-media-write")
         self._reader = _Worker("h5sup-media-read")
-        self._is_in_memory = False
+        self.is_in_memory = False
+        """Whether the file could not be had."""
         self._mending = asyncio.Lock()
         self._losses = 0
 
@@ -68,7 +69,7 @@ class Database:
 
     async def read(self, work: Work[T]) -> T:
         """Return what `work` reads; raises UnavailableError."""
-        return await self._run(self._writer if self._is_in_memory else self._reader, work)
+        return await self._run(self._writer if self.is_in_memory else self._reader, work)
 
     async def write(self, work: Work[T]) -> T:
         """Do `work` in one transaction; raises UnavailableError, and then nothing has changed."""
@@ -129,7 +130,7 @@ class Database:
             self._path,
             error,
         )
-        self._is_in_memory = True
+        self.is_in_memory = True
         await self._reader.disconnect()
         await self._writer.disconnect()
         await self._writer.connect(Path(":memory:"), self._prepare)

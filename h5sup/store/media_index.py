@@ -100,6 +100,11 @@ class MediaIndex:
         self.is_lost = False
         """Whether it was begun anew since the start."""
 
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether media.db can't be written: all is gone after the end."""
+        return self._database.is_in_memory
+
     async def open(self) -> None:
         """Open media.db; one that can't be used is set aside or passed over, with a log line."""
         await self._database.open()
