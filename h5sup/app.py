@@ -219,7 +219,9 @@ class Server:
             viewer_bytes=limits.viewer_bytes,
         )
         hls = HlsOutput(registry, config.hls, viewers=limits.viewers)
-        rtc = RtcOutput(registry, config.rtc, viewers=limits.viewers)
+        rtc = RtcOutput(
+            registry, config.rtc, viewers=limits.viewers, playbacks=recording.playbacks
+        )
         stored = StoredOutput(recording.library, places.mediastore, viewers=limits.viewers)
         stack.push_async_callback(stored.close)
 

@@ -90,7 +90,7 @@ def build_time_event(position: Position, zone: tzinfo, media_s: float | None = N
 
 def build_error_event(error: Exception) -> str:
     """Return the text that tells a page why its command was not done; the playback goes on."""
-    return json.dumps({"type": "H5S_EVENT_PB_ERROR", "strReason": str(error)})
+    return json.dumps({"type": "H5S_EVENT_PB_ERROR", "strCode": str(error)})
 
 
 def _read_time(query: Mapping[str, str], name: str, zone: tzinfo) -> datetime | None:

@@ -78,9 +78,9 @@ async def test_commands_reach_the_playback(make_backend: MakeBackend) -> None:
         await one.say(cmd="H5_PAUSE")
         await one.say(cmd="H5_SPEED", nSpeed="100")
         said = await one.hear()
-        assert said == {"type": "H5S_EVENT_PB_ERROR", "strReason": "nSpeed: must be 0.5 to 16"}
+        assert said == {"type": "H5S_EVENT_PB_ERROR", "strCode": "nSpeed: must be 0.5 to 16"}
         await one.say(cmd="H5_SEEK", nSeekTime="soon")
-        assert (await one.hear())["strReason"] == "nSeekTime: must be a number"
+        assert (await one.hear())["strCode"] == "nSeekTime: must be a number"
         await one.say(cmd="H5_SPEED", nSpeed=2)
         await one.say(cmd="H5_MOVETO", strMovetoTime="2026-05-01T10:00:00.010Z")
         await one.say(cmd="H5_RESUME")

@@ -182,7 +182,7 @@ async def test_twice_the_speed_is_twice_as_fast(tape: Tape) -> None:
         assert 0.6 < units[40][0].at - units[0][0].at < 1.0
         await client.command("H5_SPEED", nSpeed=100)
         await until(lambda: client.events[-1]["type"] == "H5S_EVENT_PB_ERROR")
-        assert client.events[-1]["strReason"] == "nSpeed: must be 0.5 to 16"
+        assert client.events[-1]["strCode"] == "nSpeed: must be 0.5 to 16"
         assert room.output.connections == 1
 
 

@@ -130,5 +130,5 @@ def test_events() -> None:
     assert end["pbTime"] == told | {"nMediaTime": 7.0, "bEnd": True}
     assert json.loads(build_error_event(InvalidError("nSpeed", "must be a number"))) == {
         "type": "H5S_EVENT_PB_ERROR",
-        "strReason": "nSpeed: must be a number",
+        "strCode": "nSpeed: must be a number",
     }
