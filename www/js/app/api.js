@@ -18,6 +18,7 @@ import { md5 } from "./lib/md5.js";
  * @property {number} [nWidth]
  * @property {number} [nHeight]
  * @property {boolean} [bSub]
+ * @property {boolean} [bRec] it is being recorded
  * @property {boolean} [bFixed] stands in config.json, so it can't be deleted here
  */
 
@@ -73,7 +74,7 @@ export function sessionTimeout() {
  * @param {Record<string, string>} [parameters]
  * @returns {Promise<Record<string, unknown>>}
  */
-async function call(name, parameters = {}) {
+export async function call(name, parameters = {}) {
   const query = new URLSearchParams(parameters);
   if (session()) query.set("session", session());
   return read(name, await ask(`api/v1/${name}?${query}`));
@@ -194,6 +195,20 @@ export function pictureUrl(token) {
   const query = new URLSearchParams({ token, update: String(Date.now()) });
   if (session()) query.set("session", session());
   return `api/v1/GetImage?${query}`;
+}
+
+/** The role of whoever looks, signed in or not. */
+export async function role() {
+  return String((await call("GetUserInfo"))["strRole"] ?? "");
+}
+
+/**
+ * Address of a file that a call has named.
+ * @param {string} path
+ */
+export function fileUrl(path) {
+  const relative = path.replace(/^\/+/, "").split("/").map(encodeURIComponent).join("/");
+  return session() ? `${relative}?${new URLSearchParams({ session: session() })}` : relative;
 }
 
 /** All calls, as OpenAPI describes them. */

@@ -1,5 +1,5 @@
 import { pictureUrl } from "../api.js";
-import { make, iconButton } from "../lib/dom.js";
+import { icon, iconButton, make } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { Viewing, fallbackFor, sourceFigures } from "../lib/playing.js";
 import { describe, isWorthPlaying } from "../lib/state.js";
@@ -26,6 +26,7 @@ export class H5sTile extends HTMLElement {
   #figures = make("span", { class: "tile-figures" });
   #reason = make("p", { class: "tile-reason" });
   #open = make("button", { type: "button", class: "tile-open" });
+  #past = make("a", { class: "icon-button tile-past" }, icon("history"));
   /** @type {HTMLButtonElement | null} */
   #remove = null;
 
@@ -33,7 +34,15 @@ export class H5sTile extends HTMLElement {
     this.className = "tile";
     this.#open.onclick = () => this.#send("enlarge");
     const foot = make("div", { class: "tile-foot" }, this.#name, this.#figures);
-    const parts = [this.#picture, this.#video, this.#reason, this.#state, foot, this.#open];
+    const parts = [
+      this.#picture,
+      this.#video,
+      this.#reason,
+      this.#state,
+      foot,
+      this.#open,
+      this.#past,
+    ];
     this.replaceChildren(...parts);
     if (this.#remove) this.append(this.#remove);
     this.refresh();
@@ -126,6 +135,9 @@ export class H5sTile extends HTMLElement {
   #label(source, state) {
     const name = source.strName || source.strToken;
     this.#open.setAttribute("aria-label", `${t("enlarge", { name })}, ${state.trim()}`);
+    this.#past.href = `playback.html?${new URLSearchParams({ token: source.strToken })}`;
+    this.#past.title = t("pbOpen", { name });
+    this.#past.setAttribute("aria-label", this.#past.title);
     if (!this.#remove) return;
     this.#remove.title = t("delete", { name });
     this.#remove.setAttribute("aria-label", this.#remove.title);

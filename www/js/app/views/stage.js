@@ -26,7 +26,11 @@ export function makeStage(token, { fallback, hlsver, buttons }) {
   const sound = iconButton("silent", t("soundOn"), () => (video.muted = !video.muted));
   const full = iconButton("full", t("fullScreen"), () => void toggleFullScreen(element));
   const title = make("div", { class: "stage-title" }, name, chip);
-  const controls = make("div", { class: "stage-buttons" }, sound, full, ...buttons);
+  const past = make("a", { class: "icon-button", title: t("pbOpen", { name: token }) });
+  past.href = `playback.html?${new URLSearchParams({ token })}`;
+  past.setAttribute("aria-label", past.title);
+  past.append(icon("history"));
+  const controls = make("div", { class: "stage-buttons" }, sound, full, past, ...buttons);
   const bar = make("div", { class: "stage-bar" }, title, figures, controls);
   const element = make("div", { class: "stage" }, video, reason, bar);
   const idler = watchIdle(element);
@@ -71,7 +75,7 @@ export function makeStage(token, { fallback, hlsver, buttons }) {
 }
 
 /** @param {HTMLElement} element */
-async function toggleFullScreen(element) {
+export async function toggleFullScreen(element) {
   if (document.fullscreenElement) await document.exitFullscreen();
   else await element.requestFullscreen?.();
 }

@@ -1,0 +1,70 @@
+// The page playback.html: a day of one source, as it was recorded.
+
+import {
+  ApiError,
+  SignInError,
+  UnreachableError,
+  adoptSession,
+  forgetSession,
+  session,
+  sources,
+} from "./api.js";
+import { make } from "./lib/dom.js";
+import { t } from "./lib/i18n.js";
+import { language } from "./lib/prefs.js";
+import { sentence } from "./lib/state.js";
+import { mountLogin } from "./views/login.js";
+import { mountReplay } from "./views/replay.js";
+
+const RETRY_MS = 2000;
+const query = new URLSearchParams(location.search);
+
+/** @type {() => void} */
+let unmount = () => {};
+
+/** @param {(root: HTMLElement) => () => void} mount */
+function show(mount) {
+  unmount();
+  document.querySelectorAll("dialog").forEach((dialog) => dialog.close());
+  unmount = mount(document.body);
+}
+
+/** @param {string} note */
+function showLogin(note) {
+  forgetSession();
+  show((root) => mountLogin(root, { note, onDone: () => void start() }));
+}
+
+/** @param {string} text @param {boolean} [isLasting] */
+function showNote(text, isLasting = true) {
+  show((root) => {
+    const link = make("a", { class: "button", href: "./" }, t("allCameras"));
+    const note = make("main", { class: "login-page" }, make("p", { role: "alert" }, text), link);
+    root.append(note);
+    const timer = isLasting ? 0 : setTimeout(() => void start(), RETRY_MS);
+    return () => {
+      clearTimeout(timer);
+      note.remove();
+    };
+  });
+}
+
+async function start() {
+  const token = query.get("token");
+  if (!token) return showNote(t("noToken"));
+  const hadSession = session() !== "";
+  try {
+    const source = (await sources(token)).find((item) => item.strToken === token) ?? null;
+    const at = Date.parse(query.get("at") ?? "");
+    show((root) => mountReplay(root, { token, source, at, onSignIn: showLogin }));
+  } catch (error) {
+    if (error instanceof SignInError) showLogin(hadSession ? t("expired") : "");
+    else if (error instanceof UnreachableError) showNote(t("unreachable"), false);
+    else if (error instanceof ApiError) showNote(sentence(error.message));
+    else throw error;
+  }
+}
+
+adoptSession();
+document.documentElement.lang = language() === "zh" ? "zh-CN" : "en";
+await start();

@@ -1,0 +1,125 @@
+// What the server keeps, and how it is asked for.
+
+import { call } from "./api.js";
+
+/**
+ * @typedef {object} FoundItem one item of Search
+ * @property {string} strStartTime
+ * @property {string} strDuration whole seconds; "0" while it grows
+ * @property {string} strPath
+ * @property {string} [strEndTime]
+ * @property {string} [nType]
+ */
+
+/**
+ * @typedef {object} GapItem one item of GetRecordGaps
+ * @property {string} strStartTime
+ * @property {string} strEndTime
+ * @property {string} strCause one word
+ * @property {string} strReason one sentence
+ * @property {boolean} [bLasting]
+ */
+
+const PAGE = 10_000; // the most that one answer of Search holds
+
+/**
+ * @param {string} token
+ * @param {import("./lib/span.js").Stretch} range
+ * @returns {Record<string, string>}
+ */
+function between(token, { start, end }) {
+  return { token, start: new Date(start).toISOString(), end: new Date(end).toISOString() };
+}
+
+/**
+ * What was recorded in a range of time.
+ * @param {string} token
+ * @param {import("./lib/span.js").Stretch} range
+ * @returns {Promise<FoundItem[]>}
+ */
+export async function search(token, range) {
+  const answer = await call("Search", { type: "record", ...between(token, range) });
+  const found = /** @type {FoundItem[]} */ (answer["record"] ?? []);
+  const last = Date.parse(found.at(-1)?.strStartTime ?? "");
+  if (found.length < PAGE || !(last > range.start)) return found;
+  return [...found, ...(await search(token, { start: last + 1000, end: range.end }))];
+}
+
+/**
+ * What was not, and why.
+ * @param {string} token
+ * @param {import("./lib/span.js").Stretch} range
+ * @returns {Promise<GapItem[]>}
+ */
+export async function gaps(token, range) {
+  const answer = await call("GetRecordGaps", between(token, range));
+  return /** @type {GapItem[]} */ (answer["gap"] ?? []);
+}
+
+/**
+ * The days of a month that have recordings.
+ * @param {string} token
+ * @param {number} year
+ * @param {number} month 1 to 12
+ * @returns {Promise<Map<number, { hasAlarm: boolean }>>}
+ */
+export async function recordedDays(token, year, month) {
+  const answer = await call("GetRecordCalendar", {
+    token,
+    year: String(year),
+    month: String(month),
+  });
+  const days = /** @type {{ nDay: number, bHasRec: boolean, bHasAlarmRec: boolean }[]} */ (
+    answer["record"] ?? []
+  );
+  const kept = days.filter((day) => day.bHasRec || day.bHasAlarmRec);
+  return new Map(kept.map((day) => [day.nDay, { hasAlarm: day.bHasAlarmRec }]));
+}
+
+/** @param {string} token */
+export async function startRecording(token) {
+  await call("ManualRecordStart", { token });
+}
+
+/** @param {string} token */
+export async function stopRecording(token) {
+  await call("ManualRecordStop", { token });
+}
+
+/**
+ * Keep the picture that a playback shows.
+ * @param {string} token
+ * @param {string} pbsession
+ * @returns {Promise<string>} its path
+ */
+export async function snapshot(token, pbsession) {
+  return String((await call("PbSnapshot", { token, pbsession }))["strUrl"]);
+}
+
+/**
+ * Have a range of time made one file.
+ * @param {string} token
+ * @param {import("./lib/span.js").Stretch} range
+ * @returns {Promise<{ name: string, path: string }>} a file that is there once archived() says 100
+ */
+export async function archive(token, { start, end }) {
+  const [date, time] = new Date(start).toISOString().split(/[T.]/);
+  const answer = await call("Archive", {
+    token,
+    start1: String(date),
+    start2: String(time).replaceAll(":", "-"),
+    duration: String(Math.max(1, Math.round((end - start) / 1000))),
+    tz: "0",
+  });
+  return { name: String(answer["strFileName"]), path: String(answer["strUrl"]) };
+}
+
+/**
+ * How far it is, in percent. Raises what has kept it from being made.
+ * @param {string} token
+ * @param {string} filename
+ */
+export async function archived(token, filename) {
+  const answer = await call("GetArchiveStatus", { token, filename });
+  return Number(answer["nPercentage"]) || 0;
+}

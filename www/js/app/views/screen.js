@@ -1,0 +1,58 @@
+import { icon, iconButton, make } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
+import { sentence } from "../lib/state.js";
+import { toggleFullScreen } from "./stage.js";
+
+/** @typedef {import("../lib/replay.js").Replay} Replay */
+
+/** The picture of a playback, and what stands on it. */
+export function makeScreen() {
+  const video = make("video", { class: "screen-video", id: "video", tabIndex: -1 });
+  const chip = make("span", { class: "chip" });
+  const reason = make("p", { class: "screen-reason", role: "status" });
+  const sound = iconButton("silent", t("soundOn"), () => (video.muted = !video.muted));
+  const full = iconButton("full", t("fullScreen"), () => void toggleFullScreen(element));
+  const buttons = make("div", { class: "screen-buttons" }, sound, full);
+  const element = make("div", { class: "screen" }, video, reason, chip, buttons);
+  video.ondblclick = () => void toggleFullScreen(element);
+  video.onvolumechange = () => {
+    sound.title = t(video.muted ? "soundOn" : "soundOff");
+    sound.setAttribute("aria-label", sound.title);
+    sound.replaceChildren(icon(video.muted ? "silent" : "sound"));
+  };
+
+  return {
+    element,
+    video,
+    /**
+     * @param {Replay} replay
+     * @param {import("../lib/daybook.js").DayBook} book
+     */
+    update(replay, book) {
+      const shown = describeReplay(replay, book);
+      element.dataset["tone"] = shown.tone;
+      chip.textContent = shown.word;
+      if (reason.textContent !== shown.detail) reason.textContent = shown.detail;
+      video.classList.toggle("is-empty", book.isEmpty);
+    },
+  };
+}
+
+/**
+ * What a playback does, in plain words.
+ * @param {Pick<Replay, "state" | "reason" | "isPaused" | "speed">} replay
+ * @param {Pick<import("../lib/daybook.js").DayBook, "isLoaded" | "isEmpty">} book
+ * @returns {{ tone: string, word: string, detail: string }}
+ */
+export function describeReplay(replay, book) {
+  if (!book.isLoaded) return { tone: "busy", word: t("pbLoading"), detail: "" };
+  if (book.isEmpty) return { tone: "idle", word: t("pbNothing"), detail: t("pbNothingHint") };
+  if (replay.state === "blocked") return { tone: "idle", word: t("stateBlocked"), detail: "" };
+  if (replay.state === "ended") return { tone: "idle", word: t("pbEnded"), detail: "" };
+  if (replay.state === "waiting")
+    return { tone: "bad", word: t("stateReconnecting"), detail: sentence(replay.reason) };
+  if (replay.isPaused) return { tone: "idle", word: t("pbPaused"), detail: "" };
+  if (replay.state !== "playing") return { tone: "busy", word: t("stateConnecting"), detail: "" };
+  const speed = replay.speed === 1 ? "" : ` · ${replay.speed}×`;
+  return { tone: "live", word: t("pbPlaying") + speed, detail: "" };
+}
