@@ -15,6 +15,17 @@ const CAUSES = {
   clock: "pbCauseClock",
 };
 
+/** @type {Record<import("../lib/span.js").Kind, string>} */
+const KINDS = { schedule: "pbKindSchedule", manual: "pbKindManual", alarm: "pbKindAlarm" };
+
+/** The colours of a day, in words. @param {import("../lib/daybook.js").DayBook} book */
+function legendOf({ recordings, gaps }) {
+  const kinds = /** @type {const} */ (["schedule", "manual", "alarm"]);
+  const found = kinds.filter((kind) => recordings.some((one) => one.kind === kind));
+  const words = found.map((kind) => make("span", { class: `is-${kind}` }, t(KINDS[kind])));
+  return gaps.length ? [...words, make("span", { class: "is-hole" }, t("pbGap"))] : words;
+}
+
 /** @param {import("../lib/span.js").Gap} gap @returns {string} a sentence on what was not recorded */
 export function describeGap(gap) {
   const until = gap.isLasting ? t("pbNow") : clock(gap.end);
@@ -24,8 +35,13 @@ export function describeGap(gap) {
   return `${time}: ${words.join(". ") || t("pbGap")}`;
 }
 
-/** One line that says what is asked of it: gaps while they are pointed at, results for a while. */
+/**
+ * One line that says what is asked of it: gaps while they are pointed at, results for a while, else
+ * what the colours mean.
+ */
 export function makeNote() {
+  /** @type {HTMLElement[]} */
+  let legend = [];
   const element = make("p", { class: "replay-note", role: "status" });
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
@@ -35,7 +51,7 @@ export function makeNote() {
     element.dataset["kind"] = kind;
     element.replaceChildren(...content);
   };
-  const clear = () => show("", "");
+  const clear = () => show("", make("span", { class: "legend" }, ...legend));
 
   return {
     element,
@@ -57,6 +73,11 @@ export function makeNote() {
     gap(gap) {
       if (gap) show("gap", describeGap(gap));
       else if (element.dataset["kind"] === "gap") clear();
+    },
+    /** What there is to explain. @param {import("../lib/daybook.js").DayBook} book */
+    explain(book) {
+      legend = legendOf(book);
+      if (!element.dataset["kind"]) clear();
     },
     close() {
       clearTimeout(timer);

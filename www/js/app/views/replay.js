@@ -167,6 +167,7 @@ class ReplayView {
       if (book !== this.#book || this.#isGone) return;
       book.fill(found, gaps);
       this.#timeline.fill(book.recordings, book.gaps);
+      this.#note.explain(book);
       this.#refresh();
     });
   }
