@@ -71,6 +71,7 @@ const H5S_START_S = 0.8;
 const H5S_SETTLE_S = 1; // running dry right after a jump tells nothing
 const H5S_SLOWEST = 0.5; // times as fast, of a playback
 const H5S_FASTEST = 16;
+const H5S_REFUSED = 1008; // the server's code where another try would end alike
 const H5S_HEVC_TYPE = 'video/mp4; codecs="hvc1.1.6.L93.B0"';
 
 /** @returns {number} seconds on a clock that never jumps */
@@ -1110,6 +1111,7 @@ class H5sPlayback {
   static #MARKS = 8;
 
   #conf;
+  #hasMediaTime;
   #speed = 1;
   #isStarted = false;
   #isPaused = false;
@@ -1120,9 +1122,13 @@ class H5sPlayback {
   /** @type {{ clock: number, timeMs: number, speed: number }[]} moments known, in order */
   #marks = [];
 
-  /** @param {H5sPbConf} conf */
-  constructor(conf) {
+  /**
+   * @param {H5sPbConf} conf
+   * @param {boolean} hasMediaTime whether the clock is that of the server's media
+   */
+  constructor(conf, hasMediaTime) {
     this.#conf = conf;
+    this.#hasMediaTime = hasMediaTime;
   }
 
   get isStarted() {
@@ -1221,7 +1227,7 @@ class H5sPlayback {
     const { strTime, strExactTime, nMediaTime, bEnd } = event.pbTime ?? {};
     const timeMs = Date.parse(strExactTime ?? strTime);
     if (Number.isNaN(timeMs)) return null;
-    const at = Number.isFinite(nMediaTime) ? nMediaTime : clock;
+    const at = this.#hasMediaTime && Number.isFinite(nMediaTime) ? nMediaTime : clock;
     const hasJumped = this.#jump !== null;
     this.#jump = null;
     this.#isEnded = bEnd === true;
@@ -1309,7 +1315,7 @@ class H5sSocketPlayer {
     this._place = h5sResolve(conf);
     this._status = new H5sStatus(conf.onState);
     this._pictures = new H5sPictures(this._place.video);
-    this._playback = conf.pbconf ? new H5sPlayback(conf.pbconf) : null;
+    this._playback = conf.pbconf ? new H5sPlayback(conf.pbconf, this._hasMediaTime) : null;
     this.#presence = new H5sPresence(
       () => this.#suspend("hidden"),
       () => this.#seen(),
@@ -1471,9 +1477,16 @@ class H5sSocketPlayer {
     socket.binaryType = "arraybuffer"; // Blobs would be read out of order (Firefox)
     socket.onopen = () => this.#opened();
     socket.onmessage = (event) => this._received(event.data);
-    socket.onclose = (event) => this._lost(event.reason || "connection closed");
+    socket.onclose = (event) => this.#gone(event);
     this.#socket = socket;
     this.#ticker = setInterval(() => this.#tick(), H5S_TICK_MS);
+  }
+
+  /** A playback that can't be is not asked for again. @param {CloseEvent} event */
+  #gone({ code, reason }) {
+    if (!this._playback || code !== H5S_REFUSED) return this._lost(reason || "connection closed");
+    this.disconnect();
+    this._status.set("stopped", reason);
   }
 
   #opened() {
@@ -1544,7 +1557,12 @@ class H5sSocketPlayer {
     return 0;
   }
 
-  /** The same at the newest media. @protected */
+  /** Whether that is the time the server gives its media. @protected */
+  get _hasMediaTime() {
+    return false;
+  }
+
+  /** The clock at the newest media. @protected */
   get _newest() {
     return this._clock;
   }
@@ -1645,6 +1663,11 @@ class H5sPlayerWS extends H5sSocketPlayer {
   /** @protected @override */
   get _clock() {
     return this.video.currentTime;
+  }
+
+  /** @protected @override */
+  get _hasMediaTime() {
+    return true;
   }
 
   /** @protected @override */

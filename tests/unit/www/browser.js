@@ -33,8 +33,8 @@ export class FakeSocket extends EventTarget {
   }
 
   /** The server goes away. */
-  drop(reason = "") {
-    this.onclose?.({ reason });
+  drop(reason = "", code = 1006) {
+    this.onclose?.({ reason, code });
   }
 }
 

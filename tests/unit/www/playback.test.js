@@ -308,6 +308,17 @@ describe("playback over WebSocket", () => {
     assert.equal(player.stats().stalls, 1);
     assert.equal(page.sockets.length, 1);
   });
+  test("is not asked for again where the server says that it can't be", () => {
+    const states = [];
+    const onState = (state, reason) => states.push([state, reason]);
+    const player = playing(RANGE, { onState });
+    newest().drop("nothing was recorded in this time", 1008);
+    assert.deepEqual(states.at(-1), ["stopped", "nothing was recorded in this time"]);
+    page.clock.pass(60_000);
+    assert.equal(page.sockets.length, 1);
+    player.connect();
+    assert.equal(page.sockets.length, 2);
+  });
   test("disconnect frees everything", () => {
     const player = playing();
     run(1);
@@ -358,7 +369,7 @@ describe("playback over WebRTC", () => {
   });
   test("knows where it stands, also in a pause, and stays in it", async () => {
     const player = await connected();
-    say(10);
+    say(10, { nMediaTime: 50 }); // of the server's media, which a stream doesn't tell
     show(2);
     isAbout(player, 12, 0.2);
     player.pause();

@@ -71,7 +71,8 @@ export class TimeWindow {
   /** Have a moment in sight, and time ahead of it. @param {number} ms @returns {boolean} whether it moved */
   follow(ms) {
     const place = this.place(ms);
-    if (this.isWhole || (place >= EDGE && place <= 1 - EDGE)) return false;
+    const isSeen = place >= EDGE && place <= 1 - EDGE;
+    if (this.isWhole || isSeen || Number.isNaN(place)) return false;
     const before = this.#start;
     this.#moveTo(ms - (1 - AHEAD) * this.#span);
     return this.#start !== before;

@@ -49,6 +49,8 @@ export function describeReplay(replay, book) {
   if (book.isEmpty) return { tone: "idle", word: t("pbNothing"), detail: t("pbNothingHint") };
   if (replay.state === "blocked") return { tone: "idle", word: t("stateBlocked"), detail: "" };
   if (replay.state === "ended") return { tone: "idle", word: t("pbEnded"), detail: "" };
+  if (replay.state === "stopped" && replay.reason)
+    return { tone: "bad", word: t("stateFailed"), detail: sentence(replay.reason) };
   if (replay.state === "waiting")
     return { tone: "bad", word: t("stateReconnecting"), detail: sentence(replay.reason) };
   if (replay.isPaused) return { tone: "idle", word: t("pbPaused"), detail: "" };

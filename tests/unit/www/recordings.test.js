@@ -1,0 +1,367 @@
+import assert from "node:assert/strict";
+import { beforeEach, describe, test } from "node:test";
+
+process.env.TZ = "Europe/Berlin"; // clocks change there on 2026-03-29 and 2026-10-25
+const APP = new URL("../../../www/js/app/", import.meta.url);
+const stored = new Map([["h5s_language", "en"]]);
+globalThis.localStorage = { getItem: (name) => stored.get(name) ?? null };
+globalThis.sessionStorage = { getItem: () => "s1" };
+globalThis.location = { href: "http://cameras.test/" };
+
+const day = await import(new URL("lib/day.js", APP));
+const span = await import(new URL("lib/span.js", APP));
+const { TimeWindow } = await import(new URL("lib/window.js", APP));
+const { DayBook } = await import(new URL("lib/daybook.js", APP));
+const { Replay } = await import(new URL("lib/replay.js", APP));
+const { describeGap } = await import(new URL("views/note.js", APP));
+const { describeReplay } = await import(new URL("views/screen.js", APP));
+const recordings = await import(new URL("recordings.js", APP));
+
+const HOUR = 3_600_000;
+const on = (text) => Date.parse(text);
+
+describe("day", () => {
+  test("lasts from midnight to midnight of the clocks here: 23, 24 or 25 hours", () => {
+    for (const [text, hours] of [
+      ["2026-03-29T12:00:00+02:00", 23],
+      ["2026-05-02T23:59:59+02:00", 24],
+      ["2026-10-25T00:00:00+02:00", 25],
+    ]) {
+      const found = day.dayOf(on(text));
+      assert.equal((found.end - found.start) / HOUR, hours, text);
+      assert.ok(found.start <= on(text) && on(text) < found.end);
+    }
+  });
+  test("days beside it are whole days, whatever clocks do", () => {
+    let one = day.dayOf(on("2026-03-28T12:00:00+01:00"));
+    for (let i = 0; i < 3; i += 1) {
+      const next = day.dayBeside(one, 1);
+      assert.equal(next.start, one.end);
+      assert.deepEqual(day.dayBeside(next, -1), one);
+      one = next;
+    }
+  });
+  test("a time of the clock is found on it; one shown twice is the first", () => {
+    const autumn = day.dayOf(on("2026-10-25T12:00:00+01:00"));
+    assert.equal(day.atClock(autumn, "02:30:05"), on("2026-10-25T02:30:05+02:00"));
+    assert.equal(day.atClock(autumn, "03:00"), on("2026-10-25T03:00:00+01:00"));
+    assert.ok(Number.isNaN(day.atClock(autumn, "soon")));
+  });
+  test("the ruler has round hours, each once, also when clocks change", () => {
+    const hours = (text) =>
+      day.ticks(day.dayOf(on(text)), 30).map(({ label }) => label.slice(0, 2));
+    const spring = hours("2026-03-29T12:00:00+02:00");
+    assert.equal(spring.length, 24); // 23 and midnight at the end
+    assert.ok(!spring.includes("02"));
+    const autumn = hours("2026-10-25T12:00:00+01:00");
+    assert.equal(autumn.filter((label) => label === "02").length, 2);
+  });
+  test("the ruler writes no more than there is room for, at round times", () => {
+    const whole = day.dayOf(on("2026-05-02T12:00:00+02:00"));
+    const few = day.ticks(whole, 5).map(({ label }) => label);
+    assert.deepEqual(few, ["00:00", "06:00", "12:00", "18:00", "00:00"]);
+    const start = on("2026-05-02T10:00:07+02:00");
+    const close = day.ticks({ start, end: start + 60_000 }, 7).map(({ label }) => label);
+    assert.deepEqual(close[0], "10:00:10");
+    assert.equal(close.length, 6);
+  });
+});
+
+describe("timeline window", () => {
+  const whole = day.dayOf(on("2026-05-02T12:00:00+02:00"));
+  const noon = whole.start + 12 * HOUR;
+
+  test("shows the whole day and turns places into moments and back", () => {
+    const shown = new TimeWindow(whole);
+    assert.equal(shown.place(noon), 0.5);
+    assert.equal(shown.at(0.5), noon);
+    assert.equal(shown.at(7), whole.end);
+    assert.equal(shown.isWhole, true);
+  });
+  test("what is pointed at stays where it is, within the day", () => {
+    const shown = new TimeWindow(whole);
+    const at = whole.start + 18 * HOUR;
+    shown.zoom(0.25, at);
+    assert.equal(shown.span, 6 * HOUR);
+    assert.ok(Math.abs(shown.place(at) - 0.75) < 1e-9);
+    shown.pan(30 * HOUR);
+    assert.equal(shown.end, whole.end);
+    shown.pan(-90 * HOUR);
+    assert.equal(shown.start, whole.start);
+    for (let i = 0; i < 20; i += 1) shown.zoom(0.4, at);
+    assert.equal(shown.isClosest, true);
+    for (let i = 0; i < 20; i += 1) shown.zoom(2.5, at);
+    assert.equal(shown.isWhole, true);
+    assert.equal(shown.start, whole.start);
+  });
+  test("turns over when what is played leaves it, and not before", () => {
+    const shown = new TimeWindow(whole);
+    assert.equal(shown.follow(noon), false);
+    shown.zoom(1 / 24, noon);
+    assert.equal(shown.follow(noon + 0.4 * HOUR), false);
+    assert.equal(shown.follow(noon + HOUR), true);
+    assert.ok(shown.place(noon + HOUR) > 0.1 && shown.place(noon + HOUR) < 0.3);
+    assert.equal(shown.follow(Number.NaN), false);
+  });
+});
+
+const item = (start, seconds, more = {}) => ({
+  strStartTime: `2026-05-02T${start}+02:00`,
+  strDuration: String(seconds),
+  strPath: `/mediastore/record/gate/2026-05-02TZ02/${start.replaceAll(":", "-")}/gate.mp4`,
+  ...more,
+});
+const clocks = (stretches) =>
+  stretches.map(({ start, end }) => [day.clock(start), day.clock(end)]);
+
+describe("recordings", () => {
+  test("files that follow each other are one stretch, in whatever order they come", () => {
+    const found = span.readRecordings([
+      item("10:05:00", 300),
+      item("10:00:00", 299),
+      item("10:12:00", 60),
+    ]);
+    assert.deepEqual(clocks(span.join(found)), [
+      ["10:00:00", "10:10:00"],
+      ["10:12:00", "10:13:00"],
+    ]);
+  });
+  test("one that grows ends with its newest picture", () => {
+    const [one] = span.readRecordings([
+      item("10:00:00", 0, { strEndTime: "2026-05-02T10:00:42+02:00", nType: "H5_REC_MANUAL" }),
+    ]);
+    assert.equal(one.isGrowing, true);
+    assert.equal(one.kind, "manual");
+    assert.equal(one.end - one.start, 42_000);
+  });
+  test("what is broken is left out, and kinds that are not known count as usual", () => {
+    const found = span.readRecordings([
+      item("xx", 3),
+      item("10:00:00", 5, { nType: "H5_REC_NEW" }),
+    ]);
+    assert.deepEqual(
+      found.map(({ kind }) => kind),
+      ["schedule"],
+    );
+  });
+  test("lengths and sizes are short", () => {
+    assert.equal(span.length(40_400), "40 s");
+    assert.equal(span.length(0), "0 s");
+    assert.equal(span.length(60_000), "1 min");
+    assert.equal(span.length(2 * HOUR + 5 * 60_000 + 9000), "2 h 5 min");
+    assert.equal(span.size(999), "999 B");
+    assert.equal(span.size(12_345_678_900), "12.3 GB");
+    assert.equal(span.size(456_700_000), "457 MB");
+    assert.equal(span.size(-1), "");
+  });
+});
+
+describe("day book", () => {
+  const whole = day.dayOf(on("2026-05-02T12:00:00+02:00"));
+  const later = on("2026-05-04T00:00:00Z");
+  let book;
+  beforeEach(() => {
+    book = new DayBook(whole);
+    book.fill([item("10:00:00", 300), item("10:05:00", 300), item("14:00:00", 60)], []);
+  });
+  const at = (text) => on(`2026-05-02T${text}+02:00`);
+
+  test("a day that is over begins with its first picture, today near its newest", () => {
+    assert.equal(book.beginning(later), at("10:00:00"));
+    assert.equal(book.beginning(at("14:01:05")), at("14:00:00"));
+    book.fill([item("10:00:00", 300)], []);
+    assert.equal(book.beginning(at("10:05:05")), at("10:04:00"));
+    assert.equal(new DayBook(whole).beginning(later), whole.start);
+  });
+  test("a recording from the day before begins with the day", () => {
+    const early = { ...item("00:00:00", 900), strStartTime: "2026-05-01T23:55:00+02:00" };
+    book.fill([early], []);
+    assert.equal(book.beginning(later), whole.start);
+  });
+  test("the next and the one before are stretches, not files", () => {
+    assert.equal(book.beside(at("10:01:00"), 1), at("14:00:00"));
+    assert.equal(book.beside(at("14:00:20"), 1), undefined);
+    assert.equal(book.beside(at("14:00:20"), -1), at("14:00:00"));
+    assert.equal(book.beside(at("14:00:02"), -1), at("10:00:00"));
+    assert.equal(book.beside(at("10:00:02"), -1), undefined);
+  });
+  test("nothing later than the newest picture can be gone to", () => {
+    assert.equal(book.nearest(at("23:00:00")), at("14:00:59"));
+    assert.equal(book.nearest(0), whole.start);
+    assert.equal(book.nearest(at("12:00:00")), at("12:00:00"));
+  });
+  test("tells the file that covers a moment, and what is recorded by hand", () => {
+    assert.match(book.at(at("10:06:00")).path, /10-05-00/);
+    assert.equal(book.at(at("12:00:00")), undefined);
+    assert.equal(book.isRecordedByHand, false);
+    book.fill([item("14:00:00", 0, { nType: "H5_REC_MANUAL" })], []);
+    assert.equal(book.isRecordedByHand, true);
+  });
+});
+
+describe("words", () => {
+  const [gap] = span.readGaps([
+    {
+      strStartTime: "2026-05-02T10:00:00+02:00",
+      strEndTime: "2026-05-02T11:15:00+02:00",
+      strCause: "offline",
+      strReason: "no answer from the camera",
+    },
+  ]);
+
+  test("a gap says from when to when, and why", () => {
+    assert.equal(
+      describeGap(gap),
+      "10:00:00 – 11:15:00 (1 h 15 min): The camera was offline. No answer from the camera",
+    );
+    assert.match(describeGap({ ...gap, isLasting: true }), /^10:00:00 – now \(/);
+    assert.match(describeGap({ ...gap, cause: "new", reason: "" }), /: Not recorded$/);
+  });
+  test("a playback says what it does, and why not", () => {
+    const book = { isLoaded: true, isEmpty: false };
+    const playing = { state: "playing", reason: "", isPaused: false, speed: 4 };
+    assert.equal(describeReplay(playing, book).word, "Playing · 4×");
+    assert.equal(describeReplay({ ...playing, isPaused: true }, book).word, "Paused");
+    const refused = { ...playing, state: "stopped", reason: "no such file" };
+    assert.deepEqual(describeReplay(refused, book), {
+      tone: "bad",
+      word: "Failed",
+      detail: "No such file",
+    });
+    assert.equal(
+      describeReplay({ ...playing, state: "ended" }, book).word,
+      "End of the recordings",
+    );
+    assert.match(describeReplay(playing, { ...book, isEmpty: true }).detail, /Nothing was/);
+    assert.equal(describeReplay(playing, { ...book, isLoaded: false }).word, "Loading");
+  });
+});
+
+describe("replay", () => {
+  /** @type {FakePlayer[]} */
+  let players = [];
+  class FakePlayer {
+    static isSupported = true;
+    state = "stopped";
+    position = null;
+    isPaused = false;
+    pbSession = "";
+    did = [];
+
+    constructor(conf) {
+      this.conf = conf;
+      players.push(this);
+      for (const name of ["connect", "start", "speed", "moveTo", "disconnect"])
+        this[name] = (...args) => this.did.push([name, ...args]);
+    }
+
+    pause() {
+      this.isPaused = true;
+    }
+
+    resume() {
+      this.isPaused = false;
+    }
+  }
+  globalThis.H5sPlayerWS = class WS extends FakePlayer {};
+  globalThis.H5sPlayerRTC = class RTC extends FakePlayer {};
+  const whole = day.dayOf(on("2026-10-25T12:00:00+01:00"));
+  const noon = on("2026-10-25T12:00:00+01:00");
+  const open = () => {
+    players = [];
+    const replay = new Replay({}, "gate", () => {});
+    replay.open(whole, noon);
+    return replay;
+  };
+
+  test("plays the whole day from a moment on, over WebSocket", () => {
+    open();
+    const [player] = players;
+    assert.equal(player.constructor.name, "WS");
+    const { begintime, endtime, serverpb } = player.conf.pbconf;
+    assert.deepEqual(
+      [begintime, endtime, serverpb],
+      ["2026-10-24T22:00:00.000Z", "2026-10-25T23:00:00.000Z", "true"],
+    );
+    assert.deepEqual(player.did, [["moveTo", noon], ["start"], ["connect"]]);
+  });
+  test("goes on over WebRTC at the same picture, speed and pause", () => {
+    const replay = open();
+    replay.setSpeed(4);
+    replay.pause(true);
+    players[0].position = new Date(noon + 5000);
+    replay.choose("rtc");
+    assert.equal(players[0].did.at(-1)[0], "disconnect");
+    assert.equal(players[1].constructor.name, "RTC");
+    assert.equal(replay.isPaused, true);
+    assert.deepEqual(players[1].did, [
+      ["speed", 4],
+      ["moveTo", noon + 5000],
+      ["start"],
+      ["connect"],
+    ]);
+  });
+  test("of many places in a row it goes to the first at once and to the last", async () => {
+    const replay = open();
+    const [player] = players;
+    player.did = [];
+    for (let i = 1; i <= 20; i += 1) replay.goTo(noon + i);
+    assert.deepEqual(player.did, [["moveTo", noon + 1]]);
+    await new Promise((done) => setTimeout(done, 400));
+    assert.deepEqual(player.did.slice(1), [["moveTo", noon + 20]]);
+  });
+  test("says why it does not play, and forgets it when closed", () => {
+    const replay = open();
+    players[0].state = "waiting";
+    players[0].conf.onState("waiting", "the disk is gone");
+    assert.equal(replay.reason, "the disk is gone");
+    replay.close();
+    assert.equal(replay.reason, "");
+    assert.equal(replay.state, "stopped");
+    assert.ok(Number.isNaN(replay.position));
+  });
+});
+
+describe("calls", () => {
+  /** @type {URL[]} */
+  let asked = [];
+  /** @type {unknown[]} */
+  let answers = [];
+  beforeEach(() => {
+    asked = [];
+    globalThis.fetch = async (path) => {
+      asked.push(new URL(path, "http://cameras.test/"));
+      return { status: 200, ok: true, json: async () => answers.shift() ?? {} };
+    };
+  });
+
+  test("a range is exported in UTC and whole seconds", async () => {
+    answers = [{ bStatus: true, strFileName: "a.mp4", strUrl: "/mediastore/archive/a.mp4" }];
+    const start = on("2026-05-02T00:30:05+02:00");
+    const made = await recordings.archive("gate", { start, end: start + 61_000 });
+    assert.deepEqual(made, { name: "a.mp4", path: "/mediastore/archive/a.mp4" });
+    const { start1, start2, duration, tz } = Object.fromEntries(asked[0].searchParams);
+    assert.deepEqual([start1, start2, duration, tz], ["2026-05-01", "22-30-05", "61", "0"]);
+  });
+  test("a day of more recordings than one answer holds is asked for in parts", async () => {
+    const full = Array.from({ length: 10_000 }, () => item("10:00:00", 1));
+    answers = [{ record: full }, { record: [item("11:00:00", 1)] }];
+    const found = await recordings.search("gate", { start: 0, end: 5 });
+    assert.equal(found.length, 10_001);
+    assert.equal(asked[1].searchParams.get("start"), "2026-05-02T08:00:01.000Z");
+  });
+  test("days with recordings are told from those without", async () => {
+    const days = [1, 2, 3].map((nDay) => ({
+      ...{ nDay, bHasRec: nDay > 1, bHasAlarmRec: nDay === 3 },
+    }));
+    answers = [{ record: days }];
+    const found = await recordings.recordedDays("gate", 2026, 5);
+    assert.deepEqual(
+      [...found],
+      [
+        [2, { hasAlarm: false }],
+        [3, { hasAlarm: true }],
+      ],
+    );
+  });
+});
