@@ -68,10 +68,16 @@ class Played:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where the playback stands, about once a second while it plays, and at its end."""
+    """Where the playback stands, about once a second while it plays, and at its end.
+
+    Also with the picture that a jump goes to, and with the first one after a gap: players learn in
+    time which moment they will show.
+    """
 
     at: datetime
     is_end: bool = False
+    media_s: float | None = None
+    """Where on the playback's timeline that is."""
 
 
 Item = Begun | Played | Position

@@ -72,17 +72,14 @@ def build_session_event(playback: Playback) -> str:
     return json.dumps({"type": "H5S_EVENT_PB_SESSION", "strPbSession": playback.id})
 
 
-def build_time_event(position: Position, zone: tzinfo, media_s: float | None = None) -> str:
-    """Return the text that tells a page where its playback stands.
-
-    `media_s` is where on the viewer's timeline that is, for players that can go there.
-    """
+def build_time_event(position: Position, zone: tzinfo) -> str:
+    """Return the text that tells a page where its playback stands."""
     told: dict[str, object] = {
         "strTime": position.at.astimezone(zone).isoformat(timespec="seconds"),
         "strExactTime": iso_ms(position.at),
     }
-    if media_s is not None:
-        told["nMediaTime"] = round(media_s, 3)
+    if position.media_s is not None:
+        told["nMediaTime"] = round(position.media_s, 6)
     if position.is_end:
         told["bEnd"] = True
     return json.dumps({"type": "H5S_EVENT_PB_TIME", "pbTime": told})

@@ -36,6 +36,7 @@ from h5sup.recording.playback.wardrobe import Wardrobe
 LEAST_SLEEP_S = 0.001  # what rounding leaves over must not keep the loop busy
 MAX_SEEK_S = 1e9  # some thirty years
 TELL_EVERY_S = 1.0
+GAP_US = SECOND_US // 2  # less is how much the camera's clock and ours differ
 LOOK_AGAIN_S = 0.5  # for what is being recorded now
 NOTHING_NEW_S = 5.0  # between two files of a recording that goes on passes less
 KEYS_FROM = 4  # times as fast
@@ -98,7 +99,7 @@ class Player:
         self._is_landing = True  # the asked picture has not been laid yet
         self._is_over = self._has_ended = False  # all is laid; all is played
         self._told_at = float("-inf")
-        self._tell_from_s: float | None = None  # where a jump begins that was not told of
+        self._next_us = 0  # when the picture after the newest one was taken, if there is no gap
         self._look_again_at = 0.0
         self._nothing_since: float | None = None
         self._saw_growth = False
@@ -311,8 +312,12 @@ class Player:
             self._spots.append(Spot(start_s, stored.start_us, piece.source, piece.gop))
             if not piece.is_key_alone:
                 self._picture_s = (stored.end_us - stored.start_us) / SECOND_US
-            if self._is_landing:
-                self._is_landing, self._tell_from_s = False, start_s
+            if self._is_landing or stored.start_us - self._next_us > GAP_US:
+                self._told_at = now
+                self._out.append(Position(from_us(stored.start_us), media_s=start_s))
+            self._is_landing = False
+            stands_us = piece.duration * SECOND_US // piece.source.video.timescale
+            self._next_us = stored.start_us + stands_us if stands_us else stored.end_us
         self._put(fragment, stored.start_us, now)
 
     def _put(self, fragment: Fragment, at_us: int, now: float) -> None:
@@ -325,9 +330,9 @@ class Player:
         if left_s > 0:
             return left_s
         self._is_landing, self._has_ended = False, True
-        self._tell_from_s = None
         self._told_at = now
-        self._out.append(Position(from_us(self._end_us()), is_end=True))
+        end = Position(from_us(self._end_us()), is_end=True, media_s=self._pace.end_s)
+        self._out.append(end)
         return 0.0
 
     def _end_us(self) -> int:
@@ -345,17 +350,15 @@ class Player:
         if self._tell_in(now) != 0.0:
             return False
         self._forget_passed(now)
-        self._tell_from_s = None
         self._told_at = now
-        self._out.append(Position(from_us(self._spots[0].at_us)))
+        shown = self._spots[0]
+        self._out.append(Position(from_us(shown.at_us), media_s=shown.start_s))
         return True
 
     def _tell_in(self, now: float) -> float | None:
         """Return in how many seconds the position is to be told, None for not at all."""
         if not self._spots:
             return None
-        if self._tell_from_s is not None:
-            return max(0.0, self._tell_from_s - self._pace.position(now))
         if self._is_paused or self._is_over:  # the end is told within its lead
             return None
         return max(0.0, self._told_at + TELL_EVERY_S - now)

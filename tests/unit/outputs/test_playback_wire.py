@@ -126,8 +126,8 @@ def test_events() -> None:
         "type": "H5S_EVENT_PB_TIME",
         "pbTime": told,
     }
-    end = json.loads(build_time_event(Position(at, is_end=True), CHINA, 7.00049))
-    assert end["pbTime"] == told | {"nMediaTime": 7.0, "bEnd": True}
+    end = json.loads(build_time_event(Position(at, is_end=True, media_s=7.0004904), CHINA))
+    assert end["pbTime"] == told | {"nMediaTime": 7.00049, "bEnd": True}
     assert json.loads(build_error_event(InvalidError("nSpeed", "must be a number"))) == {
         "type": "H5S_EVENT_PB_ERROR",
         "strCode": "nSpeed: must be a number",

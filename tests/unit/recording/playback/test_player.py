@@ -112,3 +112,37 @@ def test_a_seek_shows_the_asked_picture_on_a_timeline_that_goes_on(shelf: Shelf)
     again = shown.index(30, cut)
     assert shown[cut:again] == list(range(187, 187 + again - cut))
     assert shown[again:] == list(range(30, 250))
+
+
+def test_where_a_jump_lands_is_told_with_its_place_on_the_timeline(shelf: Shelf) -> None:
+    shelf.record(Scene(), (25,) * 10)
+
+    async def work(rig: Rig) -> None:
+        rig.player.start()
+        await rig.play(1.5)
+        rig.player.seek(7.5)
+        await rig.play(0.01)
+
+    told = play(shelf, work).viewer
+    position = told.positions[-1]
+    assert to_us(position.at) == at_of(187)
+    place = next(one for one in told.pictures if one.start_s == pytest.approx(position.media_s))
+    assert place.number == 187
+
+
+def test_every_position_names_the_picture_at_its_place(shelf: Shelf) -> None:
+    shelf.record(Scene(), (25,) * 6, breaks=(2,))
+    rig = play(shelf, start_and_end)
+    places = {round(one.start_s, 3): one.number for one in rig.viewer.pictures}
+    told = [
+        (round((to_us(one.at) - BEGIN_US) / SECOND_US, 2), places[round(one.media_s or 0, 3)])
+        for one in rig.viewer.positions
+        if not one.is_end
+    ]
+    # the outage of 10 s comes before picture 50, and is told of before it is played over
+    assert told[0] == (0.0, 0)
+    assert (12.0, 50) in told
+    assert all(at == number / 25 + (10 if number >= 50 else 0) for at, number in told)
+    end = rig.viewer.positions[-1]
+    assert end.is_end
+    assert end.media_s == pytest.approx(rig.viewer.end_s)
