@@ -205,7 +205,8 @@ class Server:
             Folders(places.data, places.mediastore),
             config.recording,
             self._hub,
-            lambda: [one.config for one in registry.sources()],
+            registry,
+            store,
             playbacks=limits.viewers,
         )
         await recording.start()
@@ -241,6 +242,7 @@ class Server:
             self._hub,
             registry,
             pictures,
+            recording.recordings,
             host_id=services.system.host_id,
             version=__version__,
         )
@@ -278,6 +280,7 @@ class Server:
         ram_watch.start()
         stack.push_async_callback(ram_watch.close)
         await registry.start(config.sources)
+        await recording.record()
         processes.start()
         stack.push_async_callback(processes.close)
         machine.start()
@@ -334,6 +337,7 @@ class Server:
             sessions=sessions,
             sources=registry,
             pictures=pictures,
+            recordings=recording.recordings,
             ws_viewers=ws,
             rtc_viewers=rtc,
             machine=machine,

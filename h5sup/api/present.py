@@ -111,7 +111,8 @@ class SourceAnswer(Struct, frozen=True, kw_only=True):
     onvif_profile_sub: str = field(name="strOnvifProfileSub", default="")
     is_online: bool = field(name="bOnline")
     picture_url: str = field(name="strSnapshotUrl")
-    is_recording: bool = field(name="bRec", default=False)
+    is_recording: bool = field(name="bRec")
+    """Its pictures go to the disk."""
     server_token: str = field(name="strServerToken", default="")
     original_token: str = field(name="strOriginalToken", default="")
     server_uuid: str = field(name="strServerUuid", default="")
@@ -220,7 +221,9 @@ def source_type(config: SourceConfig) -> str:
     return TYPES[config.type]
 
 
-def source(one: Source, rtc: Iterable[RtcFigures] = ()) -> SourceAnswer:
+def source(
+    one: Source, rtc: Iterable[RtcFigures] = (), *, is_recording: bool = False
+) -> SourceAnswer:
     """Return a source without its password, with how its WebRTC viewers fare."""
     config, state, channel = one.config, one.state, one.main.channel
     video = channel.init.video if channel.init else None
@@ -239,6 +242,7 @@ def source(one: Source, rtc: Iterable[RtcFigures] = ()) -> SourceAnswer:
         port=port,
         is_online=one.is_online,
         picture_url=f"/api/v1/GetImage?token={quote(config.token)}",
+        is_recording=is_recording,
         state=state.state,
         reason=redact(state.reason) if state.reason else "",
         since=iso_ms(state.since),

@@ -17,6 +17,7 @@ from h5sup.bus.channel import Channel, ChannelState
 from h5sup.config.model import SourceConfig
 from h5sup.ffmpeg.codecs import Codecs
 from h5sup.metrics.machine import Load
+from h5sup.recording.recordings import Begun, Moment
 from h5sup.store.media_index import Gap, Kind, StoredFile
 
 
@@ -219,6 +220,35 @@ class Library(Protocol):
         """Return all days of a month."""
 
 
+class Recordings(Protocol):
+    """What is recorded. Its methods raise what a call answers."""
+
+    def is_recording(self, token: str) -> bool:
+        """Return whether pictures of a source go to the disk."""
+
+    async def record(self, token: str, duration_s: float, name: str = "") -> Begun:
+        """Record for so long."""
+
+    async def start_session(
+        self, token: str, *, always_create: bool = False, limit_s: float | None = None
+    ) -> Begun:
+        """Record until stop_session()."""
+
+    async def stop_session(self, token: str, name: str = "") -> str:
+        """End a recording and say how it went."""
+
+    async def record_path(
+        self,
+        token: str,
+        moment: Moment,
+        duration_s: float,
+        name: str,
+        *,
+        always_create: bool = False,
+    ) -> Begun:
+        """Record to a path, or lengthen what is recorded there."""
+
+
 class Restarter(Protocol):
     """What starts the server anew."""
 
@@ -247,6 +277,7 @@ class Services:
     sessions: Sessions
     sources: Sources
     pictures: Pictures
+    recordings: Recordings
     ws_viewers: Connections
     rtc_viewers: RtcViewers
     machine: Machine

@@ -149,7 +149,11 @@ def list_sources(caller: Caller, given: GetSrcParameters) -> list[present.Source
     for figures in services.rtc_viewers.figures:
         viewers.setdefault(figures.token, []).append(figures)
     return [
-        present.source(one, viewers.get(one.config.token, ()))
+        present.source(
+            one,
+            viewers.get(one.config.token, ()),
+            is_recording=services.recordings.is_recording(one.config.token),
+        )
         for one in found
         if given.type is None or present.source_type(one.config) == given.type
     ]

@@ -18,12 +18,21 @@ from typing import Protocol
 
 import aiomqtt
 
-from h5sup.base.errors import NotFoundError
+from h5sup.base.errors import H5supError, NotFoundError
 from h5sup.config.broker import Broker
 from h5sup.config.model import MqttConfig, SourceConfig
 from h5sup.events.hub import Hub, Subscription
 from h5sup.events.wire import encode
-from h5sup.notify.topics import OFFLINE, ONLINE, Source, Topics, build_state
+from h5sup.notify.topics import (
+    OFF,
+    OFFLINE,
+    ON,
+    ONLINE,
+    Recordings,
+    Source,
+    Topics,
+    build_state,
+)
 from h5sup.notify.work import Work
 
 TIMEOUT_S = 5.0  # for each answer of the broker
@@ -88,6 +97,7 @@ class Mqtt:
         hub: Hub,
         sources: Sources,
         pictures: Pictures,
+        recordings: Recordings,
         *,
         identifier: str,
         first_pause_s: float = FIRST_PAUSE_S,
@@ -99,11 +109,15 @@ class Mqtt:
         self._hub = hub
         self._sources = sources
         self._pictures = pictures
+        self._recordings = recordings
         self._identifier = identifier
         self._first_pause_s = first_pause_s
         self._work = Work()
         self._is_closing = False
         self._told: dict[str, Told] = {}
+        self._refreshing = asyncio.Lock()
+        self._commands: dict[str, str] = {}  # the newest of each source that waits
+        self._has_command = asyncio.Event()
 
     def start(self) -> None:
         """Begin to listen and to connect."""
@@ -151,7 +165,8 @@ class Mqtt:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._follow(client, events), name="mqtt states")
                 group.create_task(self._show(client), name="mqtt pictures")
-                group.create_task(self._clear(client), name="mqtt leftovers")
+                group.create_task(self._read(client), name="mqtt messages")
+                group.create_task(self._obey(client), name="mqtt commands")
         finally:
             self.is_connected = False
             await self._leave(client)
@@ -175,8 +190,10 @@ class Mqtt:
     async def _greet(self, client: aiomqtt.Client) -> None:
         await self._refresh(client)
         await _keep(client, self._topics.status, ONLINE)
-        if self._topics.announced:
-            async with asyncio.timeout(TIMEOUT_S):
+        self._commands.clear()  # nobody expects what was said long ago to be done now
+        async with asyncio.timeout(TIMEOUT_S):
+            await client.subscribe(self._topics.commands, AT_LEAST_ONCE)
+            if self._topics.announced:
                 await client.subscribe(self._topics.announced, AT_LEAST_ONCE)
 
     async def _leave(self, client: aiomqtt.Client) -> None:
@@ -202,6 +219,10 @@ class Mqtt:
 
     async def _refresh(self, client: aiomqtt.Client) -> None:
         """Make what the broker keeps as it should be; what has not changed is not sent."""
+        async with self._refreshing:
+            await self._make_so(client)
+
+    async def _make_so(self, client: aiomqtt.Client) -> None:
         present = {source.config.token: source for source in self._sources.sources()}
         for token in self._told.keys() - present.keys():
             for topic in (*self._told[token].announcements, *self._topics.of_source(token)):
@@ -211,7 +232,7 @@ class Mqtt:
             told = self._told.setdefault(token, Told())
             await self._announce(client, source, told)
             told.note_reason(source)
-            state = build_state(source, told.reason)
+            state = build_state(source, told.reason, self._recordings)
             if state != told.state:
                 await _keep(client, self._topics.state(token), state)
                 told.state = state
@@ -250,17 +271,53 @@ class Mqtt:
         if jpeg and len(jpeg) <= MAX_PICTURE_BYTES and self._told.get(token) is told:
             await _keep(client, self._topics.picture(token), jpeg)
 
-    async def _clear(self, client: aiomqtt.Client) -> None:
-        """Take back what an earlier run announced and is no more; raises when disconnected."""
+    async def _read(self, client: aiomqtt.Client) -> None:
+        """Take what the broker sends; raises when disconnected."""
         async for message in client.messages:
-            topic = str(message.topic)
-            if not message.payload or self._is_present(topic):
-                continue
-            await _keep(client, topic, "")
-            token = self._topics.token_of(message.payload)
-            if token and token not in self._told:
-                for one in self._topics.of_source(token):
-                    await _keep(client, one, "")
+            topic, content = str(message.topic), bytes(message.payload or b"")
+            token = self._topics.commanded(topic)
+            if not token:
+                await self._clear(client, topic, content)
+            elif not message.retain:  # what is kept was said long ago
+                self._note_command(token, content)
+
+    async def _clear(self, client: aiomqtt.Client, topic: str, content: bytes) -> None:
+        """Take back what an earlier run announced and is no more."""
+        if not content or self._is_present(topic):
+            return
+        await _keep(client, topic, "")
+        token = self._topics.token_of(content)
+        if token and token not in self._told:
+            for one in self._topics.of_source(token):
+                await _keep(client, one, "")
+
+    def _note_command(self, token: str, content: bytes) -> None:
+        """Keep the newest command of a source that there is."""
+        command = content.decode("utf-8", "replace").strip().upper()
+        if command in (ON, OFF) and token in self._told:
+            self._commands[token] = command
+            self._has_command.set()
+        else:
+            logger.warning("an MQTT command that means nothing is ignored")
+
+    async def _obey(self, client: aiomqtt.Client) -> None:
+        """Switch recordings as the broker's clients ask for it."""
+        while True:
+            await self._has_command.wait()
+            self._has_command.clear()
+            while self._commands:
+                token, command = self._commands.popitem()
+                await self._switch(token, command)
+                await self._refresh(client)
+
+    async def _switch(self, token: str, command: str) -> None:
+        try:
+            if command == ON:
+                await self._recordings.start_session(token)
+            else:
+                await self._recordings.stop_session(token)
+        except H5supError as error:
+            logger.warning("recording of %s is not switched %s: %s", token, command, error)
 
     def _is_present(self, topic: str) -> bool:
         return any(topic in told.announcements for told in self._told.values())

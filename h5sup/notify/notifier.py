@@ -6,7 +6,7 @@ from h5sup.config.broker import parse_broker
 from h5sup.config.model import Config
 from h5sup.events.hub import Hub
 from h5sup.notify.mqtt import Mqtt, Pictures, Sources
-from h5sup.notify.topics import Topics
+from h5sup.notify.topics import Recordings, Topics
 from h5sup.notify.webhooks import Webhooks
 
 
@@ -19,6 +19,7 @@ class Notifier:
         hub: Hub,
         sources: Sources,
         pictures: Pictures,
+        recordings: Recordings,
         *,
         host_id: str,
         version: str,
@@ -34,6 +35,7 @@ class Notifier:
                 hub,
                 sources,
                 pictures,
+                recordings,
                 identifier=f"h5sup-{host_id[:12]}",
             )
 

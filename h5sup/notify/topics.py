@@ -18,6 +18,8 @@ from h5sup.config.model import MqttConfig, SourceConfig
 
 ONLINE = "online"
 OFFLINE = "offline"
+ON = "ON"
+OFF = "OFF"
 
 
 class Feed(Protocol):
@@ -48,6 +50,22 @@ class Source(Protocol):
         """Its main input."""
 
 
+class Recordings(Protocol):
+    """What is recorded."""
+
+    def is_recording(self, token: str) -> bool:
+        """Return whether pictures of a source go to the disk."""
+
+    def has_session(self, token: str) -> bool:
+        """Return whether a recording that was begun by hand runs, or waits for pictures."""
+
+    async def start_session(self, token: str) -> object:
+        """Begin one, unless it runs; raises H5supError."""
+
+    async def stop_session(self, token: str) -> object:
+        """End it; raises H5supError."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entity:
     """One thing of a source that Home Assistant shows."""
@@ -70,6 +88,9 @@ class Topics:
         self.status = f"{config.prefix}/status"
         """ONLINE or OFFLINE: whether h5sup itself is connected."""
         self.events = f"{config.prefix}/events"
+        self.commands = f"{config.prefix}/sources/+/record/set"
+        """The pattern of all topics at which recording is switched."""
+        self._command_topic = re.escape(f"{config.prefix}/sources/") + r"([^/+#]+)/record/set"
         self._source_topic = (
             re.escape(f"{config.prefix}/sources/") + r"([^/+#]+)/(?:state|picture)"
         )
@@ -83,6 +104,15 @@ class Topics:
     def picture(self, token: str) -> str:
         """Return where a source's newest picture lies."""
         return f"{self._config.prefix}/sources/{token}/picture"
+
+    def command(self, token: str) -> str:
+        """Return where recording of a source is switched on and off, by ON and OFF."""
+        return f"{self._config.prefix}/sources/{token}/record/set"
+
+    def commanded(self, topic: str) -> str:
+        """Return the token of a topic at which recording is switched; empty for others."""
+        match = re.fullmatch(self._command_topic, topic)
+        return match[1] if match else ""
 
     def state(self, token: str) -> str:
         """Return where a source's state lies."""
@@ -147,6 +177,31 @@ class Topics:
             needs_picture=False,
         )
         yield Entity(
+            "binary_sensor",
+            "recording",
+            {
+                "name": "Recording",
+                "device_class": "running",
+                "state_topic": state,
+                "value_template": "{{ 'ON' if value_json.recording else 'OFF' }}",
+            },
+            needs_picture=False,
+        )
+        yield Entity(
+            "switch",
+            "record",
+            {
+                "name": "Record",
+                "icon": "mdi:record-rec",
+                "state_topic": state,
+                "value_template": "{{ 'ON' if value_json.recording_by_hand else 'OFF' }}",
+                "command_topic": self.command(token),
+                "payload_on": ON,
+                "payload_off": OFF,
+            },
+            needs_picture=False,
+        )
+        yield Entity(
             "sensor",
             "fps",
             {
@@ -176,8 +231,9 @@ class Topics:
             yield Entity("camera", "picture", {"name": None, "topic": self.picture(token)})
 
 
-def build_state(source: Source, reason: str) -> str:
+def build_state(source: Source, reason: str, recordings: Recordings) -> str:
     """Return what lies at a source's state topic."""
+    token = source.config.token
     rates = source.main.channel.rates
     return json.dumps(
         {
@@ -185,6 +241,8 @@ def build_state(source: Source, reason: str) -> str:
             "reason": redact(reason),
             "fps": round(rates.fps),
             "bitrate_kbps": round(rates.bitrate_kbps),
+            "recording": recordings.is_recording(token),
+            "recording_by_hand": recordings.has_session(token),
         },
         ensure_ascii=False,
     )

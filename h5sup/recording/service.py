@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from h5sup.config.model import RecordingConfig, SourceConfig
+from h5sup.config.model import RecordingConfig
 from h5sup.events.hub import Hub
 from h5sup.recording.absence import Absence
 from h5sup.recording.healing import Healing
 from h5sup.recording.library import Library
 from h5sup.recording.mounts import MountGuard
 from h5sup.recording.playback.opener import RecordedPlaybacks
+from h5sup.recording.recordings import OrderStore, Recordings, Sources
 from h5sup.recording.retention import Retention
 from h5sup.recording.volume import Volume
 from h5sup.store.media_index import MediaIndex
@@ -21,8 +21,8 @@ from h5sup.store.media_index import MediaIndex
 class RecordingService:
     """Owned by the Server. `start()` comes first, `close()` last; neither touches a camera.
 
-    `sources` tells which there are now, each as it is configured; `playbacks` how many recordings
-    may play at once.
+    `record()` comes between them, once the sources run. `playbacks` is how many recordings may
+    play at once.
     """
 
     def __init__(
@@ -30,7 +30,8 @@ class RecordingService:
         folders: Folders,
         config: RecordingConfig,
         hub: Hub,
-        sources: Callable[[], Iterable[SourceConfig]],
+        sources: Sources,
+        store: OrderStore,
         *,
         playbacks: int,
     ) -> None:
@@ -48,7 +49,10 @@ class RecordingService:
             self.index,
             self.volume,
             config,
-            lambda: {one.token: one.record_max_bytes for one in sources()},
+            lambda: {one.config.token: one.config.record_max_bytes for one in sources.sources()},
+        )
+        self.recordings = Recordings(
+            config, sources, self.index, self.volume, hub, store, folders.mediastore
         )
         self.playbacks = RecordedPlaybacks(self.index, folders.mediastore, limit=playbacks)
         self.index.on_loss = self.healing.again
@@ -63,9 +67,14 @@ class RecordingService:
         self.healing.start()
         self.retention.start()
 
+    async def record(self) -> None:
+        """Record what is to be recorded, and go on with what was begun before a restart."""
+        await self.recordings.start()
+
     async def close(self) -> None:
         """End what runs, the index last."""
         await self.playbacks.close()
+        await self.recordings.close()
         await self.retention.close()
         await self.healing.close()
         await self.absence.close()

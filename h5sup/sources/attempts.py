@@ -61,6 +61,7 @@ class FeedAttempt:
         self.started()
         if self._reader is not None:
             self._feed.attach(None)
+            self._reader.take()  # the last thing a camera saw may be why it is gone
             self._reader.close()
             self._feed.ingest.close(asyncio.get_running_loop().time())
         for receiver in self._receivers:

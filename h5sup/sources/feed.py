@@ -64,6 +64,7 @@ class Feed:
         self._known: asyncio.Event = asyncio.Event()
         self._expiry: asyncio.TimerHandle | None = None
         self._reader: PipeReader | None = None
+        self._watchers = 0
         self._supervisor = Supervisor(
             f"{channel.token}/{channel.input_name}/{channel.profile}",
             lambda: make_attempt(self),
@@ -88,9 +89,9 @@ class Feed:
         return self._duty.always
 
     @property
-    def holders(self) -> int:
-        """Return how many want it to run."""
-        return self._duty.holders
+    def watchers(self) -> int:
+        """Return how many want its media as it comes: viewers, not recordings."""
+        return self._watchers
 
     @property
     def is_running(self) -> bool:
@@ -116,23 +117,35 @@ class Feed:
         """Run, if it does not run already."""
         self._duty.start()
 
-    def hold(self) -> None:
-        """Run at least until the matching release(); what has come so far is published now."""
-        self._duty.hold()
-        if self._duty.holders == 1 and self._reader is not None:
-            self._reader.set_watched(True)
+    def hold(self, *, quiet: bool = False) -> None:
+        """Run at least until the matching release().
 
-    def release(self) -> None:
+        For all but the quiet media is published as it comes, and what has come so far now.
+        """
+        self._duty.hold()
+        if not quiet:
+            self._watchers += 1
+            if self._watchers == 1 and self._reader is not None:
+                self._reader.set_watched(True)
+
+    def release(self, *, quiet: bool = False) -> None:
         """Stop a while after the last holder left, unless it always runs."""
         self._duty.release()
-        if self._duty.holders == 0 and self._reader is not None:
-            self._reader.set_watched(False)
+        if not quiet:
+            self._watchers -= 1
+            if self._watchers == 0 and self._reader is not None:
+                self._reader.set_watched(False)
+
+    def catch_up(self) -> None:
+        """Publish now what has come so far."""
+        if self._reader is not None:
+            self._reader.take()
 
     def attach(self, reader: PipeReader | None) -> None:
         """Take the pipe of the present run, to have it read as it suits those who watch."""
         self._reader = reader
         if reader is not None:
-            reader.set_watched(self._duty.holders > 0)
+            reader.set_watched(self._watchers > 0)
 
     async def aclose(self, reason: str) -> None:
         """Stop now; every viewer is dismissed with the reason."""

@@ -42,7 +42,7 @@ class PipeReader:
     def set_watched(self, is_watched: bool) -> None:
         """Read as it comes while somebody watches, else now and then; takes what is there."""
         self._cancel_timer()
-        self._drain()
+        self.take()
         if self._fd < 0:
             return
         if is_watched or not self._may_rest:
@@ -50,6 +50,12 @@ class PipeReader:
         else:
             self._loop.remove_reader(self._fd)
             self._rest()
+
+    def take(self) -> None:
+        """Hand on what is in the pipe, but don't follow a flood for ever."""
+        for _ in range(PIPE_BYTES // READ_BYTES):
+            if self._fd < 0 or not self._read():
+                return
 
     def close(self) -> None:
         """Stop reading; a child that still writes gets EPIPE and ends. Safe to call twice."""
@@ -64,15 +70,9 @@ class PipeReader:
 
     def _on_time(self) -> None:
         self._timer = None
-        self._drain()
+        self.take()
         if self._fd >= 0:
             self._rest()
-
-    def _drain(self) -> None:
-        """Take what is in the pipe, but don't follow a flood for ever."""
-        for _ in range(PIPE_BYTES // READ_BYTES):
-            if self._fd < 0 or not self._read():
-                return
 
     def _read(self) -> bool:
         """Hand on one chunk; return whether there may be more."""

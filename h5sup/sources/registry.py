@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -46,6 +46,7 @@ class Registry:
         self._sources: dict[str, Source] = {}
         self._transcodes = Transcodes(workshop.limits.transcodes)
         self._changing = asyncio.Lock()
+        self._followers: list[Callable[[], None]] = []
 
     async def start(self, configured: Iterable[SourceConfig]) -> None:
         """Start what is configured and what the API added before."""
@@ -61,6 +62,7 @@ class Registry:
                 logger.warning("source %s stands in config.json, which wins", config.token)
                 continue
             self._open(config, from_file=False)
+        self._tell_change()
 
     async def aclose(self) -> None:
         """Stop every source."""
@@ -85,6 +87,11 @@ class Registry:
                     await present.aclose("the source was changed in config.json")
                 if token not in self._sources:
                     self._open(config, from_file=True)
+            self._tell_change()
+
+    def on_change(self, follower: Callable[[], None]) -> None:
+        """Have this called whenever a source has been added, changed or deleted."""
+        self._followers.append(follower)
 
     def sources(self) -> list[Source]:
         """Return all sources, in the order they were added."""
@@ -111,6 +118,7 @@ class Registry:
                 raise ConflictError(f"there is a source with the token {config.token!r} already")
             await self._store.save_source(msgspec.to_builtins(config))
             self._open(config, from_file=False)
+            self._tell_change()
 
     async def delete(self, token: str) -> None:
         """Stop and forget a source; raises NotFoundError, ConflictError."""
@@ -122,10 +130,17 @@ class Registry:
                 )
             await self._store.delete_source(token)
             del self._sources[token]
+            self._tell_change()
         await source.aclose("the source was deleted")
 
     def lease(
-        self, token: str, *, profile: str = "main", hevc: bool = False, b_frames: bool = True
+        self,
+        token: str,
+        *,
+        profile: str = "main",
+        hevc: bool = False,
+        b_frames: bool = True,
+        quiet: bool = False,
     ) -> Lease:
         """Hold a source's channel open for who takes H.265 and B-frames, or not.
 
@@ -134,7 +149,14 @@ class Registry:
         source = self.get(token)
         if profile not in ("main", "sub") and profile not in self._workshop.profiles:
             raise NotFoundError(f"there is no profile {profile!r} in ffmpeg_profiles")
-        return Lease(source, profile, hevc=hevc, b_frames=b_frames, transcodes=self._transcodes)
+        return Lease(
+            source,
+            profile,
+            hevc=hevc,
+            b_frames=b_frames,
+            transcodes=self._transcodes,
+            quiet=quiet,
+        )
 
     async def _check(self, config: SourceConfig) -> None:
         if config.profile != "auto" and config.profile not in self._workshop.profiles:
@@ -154,3 +176,7 @@ class Registry:
         source = Source(config, self._workshop, self._media_root, self._hub, from_file=from_file)
         self._sources[config.token] = source
         source.start()
+
+    def _tell_change(self) -> None:
+        for follower in self._followers:
+            follower()

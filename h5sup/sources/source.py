@@ -84,7 +84,7 @@ class Source:
     @property
     def viewers(self) -> int:
         """Return how many hold its inputs open: viewers, and HLS playlists that are asked for."""
-        return sum(feed.holders for feed in (self.main, self.sub) if feed is not None)
+        return sum(feed.watchers for feed in (self.main, self.sub) if feed is not None)
 
     def start(self) -> None:
         """Start what always runs."""
@@ -200,21 +200,33 @@ class Source:
 
 
 class Lease:
-    """A viewer's hold on a source. `release()` must follow; twice is harmless."""
+    """A hold on a source. `release()` must follow; twice is harmless.
+
+    A quiet one keeps the source running and does not have its media published any sooner than
+    while nobody watches: recordings lose nothing by a quarter of a second.
+    """
 
     def __init__(
-        self, source: Source, wanted: str, *, hevc: bool, b_frames: bool, transcodes: Transcodes
+        self,
+        source: Source,
+        wanted: str,
+        *,
+        hevc: bool,
+        b_frames: bool,
+        transcodes: Transcodes,
+        quiet: bool = False,
     ) -> None:
         self._source = source
         self._wanted = wanted
         self._hevc = hevc
         self._b_frames = b_frames
+        self._quiet = quiet
         self._transcodes = transcodes
         self._input = source.input_feed(wanted)
         self._derived: Feed | None = None
         self._sound: SoundFeed | None = None
         self._released = False
-        self._input.hold()
+        self._input.hold(quiet=quiet)
 
     @property
     def ts_folder(self) -> Path | None:
@@ -235,7 +247,7 @@ class Lease:
         if profile is not None and self._derived is None and not self._released:
             feed = self._source.derived(self._input, profile)
             self._transcodes.admit(feed)
-            feed.hold()
+            feed.hold(quiet=self._quiet)
             self._derived = feed
         channel = (self._derived or self._input).channel
         await channel.wait_ready(deadline - loop.time())
@@ -248,15 +260,19 @@ class Lease:
             self._sound.hold()
         return self._sound.ring
 
+    def catch_up(self) -> None:
+        """Have what has come so far published now."""
+        (self._derived or self._input).catch_up()
+
     def release(self) -> None:
         """Let go."""
         if not self._released:
             self._released = True
             if self._sound is not None:
                 self._sound.release()
-            self._input.release()
+            self._input.release(quiet=self._quiet)
             if self._derived is not None:
-                self._derived.release()
+                self._derived.release(quiet=self._quiet)
 
 
 class Transcodes:

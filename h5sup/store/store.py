@@ -60,6 +60,18 @@ class Store:
         """Forget a user; an unknown one is ignored."""
         await self._run(lambda: self._delete("users", "name", name))
 
+    async def recordings(self) -> list[dict[str, Any]]:
+        """Return the recordings that run until somebody or their time ends them."""
+        return await self._run(lambda: self._rows("recordings"))
+
+    async def save_recording(self, raw: Mapping[str, Any]) -> None:
+        """Keep a recording's order, in place of one with the same key."""
+        await self._run(lambda: self._save("recordings", "key", raw))
+
+    async def delete_recording(self, key: str) -> None:
+        """Forget a recording's order; an unknown one is ignored."""
+        await self._run(lambda: self._delete("recordings", "key", key))
+
     async def host_id(self) -> str:
         """Return this installation's id: random, made at the first start, then always the same."""
         return await self._run(self._host_id)

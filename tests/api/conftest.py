@@ -40,6 +40,7 @@ from tests.api.fakes import (
     FakeLibrary,
     FakeMachine,
     FakePictures,
+    FakeRecordings,
     FakeRestarter,
     FakeRtcViewers,
     FakeSources,
@@ -78,6 +79,7 @@ class Backend:
     rtc_viewers: FakeRtcViewers
     codecs: FakeCodecs
     restarter: FakeRestarter
+    recordings: FakeRecordings
     hub: Hub
     seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     """Path and query of what the outputs were handed."""
@@ -152,6 +154,7 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
         )
         pictures, rtc_viewers = FakePictures(), FakeRtcViewers()
         codecs, restarter = FakeCodecs(), FakeRestarter()
+        recordings = FakeRecordings()
         services = Services(
             guard=guard,
             logins=logins,
@@ -159,6 +162,7 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
             sessions=sessions,
             sources=sources,
             pictures=pictures,
+            recordings=recordings,
             ws_viewers=FakeConnections(),
             rtc_viewers=rtc_viewers,
             machine=FakeMachine(),
@@ -219,6 +223,7 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
             rtc_viewers,
             codecs,
             restarter,
+            recordings,
             hub,
             seen,
         )

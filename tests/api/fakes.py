@@ -14,6 +14,7 @@ from h5sup.ffmpeg.codecs import Codecs
 from h5sup.ffmpeg.supervisor import LogLine
 from h5sup.metrics.machine import Load
 from h5sup.recording.library import Day
+from h5sup.recording.recordings import Begun, Moment
 from h5sup.store.media_index import Gap, Kind, StoredFile
 
 JPEG = b"\xff\xd8 a picture \xff\xd9"
@@ -93,6 +94,53 @@ class FakePictures:
         if token not in ("front", "back"):
             raise NotFoundError("there is no source with this token")
         return self.by_token.get(token)
+
+
+class FakeRecordings:
+    """Recordings by token; says what it was asked for."""
+
+    def __init__(self) -> None:
+        self.running: set[str] = set()
+        self.asked: list[tuple[object, ...]] = []
+        self.error: Exception | None = None
+
+    def is_recording(self, token: str) -> bool:
+        return token in self.running
+
+    def has_session(self, token: str) -> bool:
+        return token in self.running
+
+    async def record(self, token: str, duration_s: float, name: str = "") -> Begun:
+        return self._begin("record", token, duration_s, name)
+
+    async def start_session(
+        self, token: str, *, always_create: bool = False, limit_s: float | None = None
+    ) -> Begun:
+        begun = self._begin("start_session", token, always_create, limit_s)
+        self.running.add(token)
+        return begun
+
+    async def stop_session(self, token: str, name: str = "") -> str:
+        self._begin("stop_session", token, name)
+        self.running.discard(token)
+        return "the recording is stopped"
+
+    async def record_path(
+        self,
+        token: str,
+        moment: Moment,
+        duration_s: float,
+        name: str,
+        *,
+        always_create: bool = False,
+    ) -> Begun:
+        return self._begin("record_path", token, moment, duration_s, name, always_create)
+
+    def _begin(self, *asked: object) -> Begun:
+        if self.error is not None:
+            raise self.error
+        self.asked.append(asked)
+        return Begun("one.mp4", "record/front/2026-11-24TZ08/10-00-00/one.mp4", "it runs")
 
 
 class FakeConnections:

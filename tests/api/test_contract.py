@@ -28,7 +28,7 @@ PUBLIC = {"Login", "GetLoadingImage"}
 PLANNED = {
     "AddSrcONVIF", "AddRTMPPush", "GetDevice", "GetDeviceSrc", "GetGbDevice",
     "GetGbDeviceSrc", "AddDeviceHik", "AddDeviceDh", "DelDevice", "Ptz", "SetPreset", "DelPreset",
-    "OnvifSearch", "OnvifProbe", "Record", "ManualRecordStart", "ManualRecordStop", "PathRecord",
+    "OnvifSearch", "OnvifProbe",
     "Snapshot", "PathSnapshot", "PbSnapshot", "Archive", "GetArchiveStatus",
     "SearchDeviceRecordByTime", "SearchDeviceRecordCalendar",
 }  # fmt: skip

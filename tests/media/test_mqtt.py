@@ -15,7 +15,7 @@ import aiomqtt
 import msgspec
 import pytest
 
-from h5sup.base.errors import NotFoundError
+from h5sup.base.errors import NotFoundError, UnavailableError
 from h5sup.config.broker import parse_broker
 from h5sup.config.model import Config, MqttConfig
 from h5sup.events.event import Online
@@ -24,7 +24,7 @@ from h5sup.notify import mqtt
 from h5sup.notify.mqtt import Mqtt
 from h5sup.notify.notifier import Notifier
 from h5sup.notify.topics import Topics
-from tests.api.fakes import FakeSource, FakeSources, source
+from tests.api.fakes import FakeRecordings, FakeSource, FakeSources, source
 from tests.fakes.mosquitto import Mosquitto, Watch, make_certificate
 
 pytestmark = pytest.mark.media
@@ -57,6 +57,7 @@ class Site:
     sources: FakeSources
     pictures: CountedPictures
     mqtt: Mqtt
+    recordings: FakeRecordings
 
 
 @asynccontextmanager
@@ -67,7 +68,7 @@ async def publishing(
     config = msgspec.structs.replace(MqttConfig(url=url, state_s=1.0), **settings)
     site_sources = FakeSources(*sources)
     shown = pictures or CountedPictures()
-    hub = Hub()
+    hub, recordings = Hub(), FakeRecordings()
     publisher = Mqtt(
         parse_broker(url, "mqtt.url"),
         config,
@@ -75,12 +76,13 @@ async def publishing(
         hub,
         site_sources,
         shown,
+        recordings,
         identifier="h5sup-test",
         first_pause_s=0.05,
     )
     publisher.start()
     try:
-        yield Site(hub, site_sources, shown, publisher)
+        yield Site(hub, site_sources, shown, publisher, recordings)
     finally:
         await publisher.close()
 
@@ -120,6 +122,8 @@ async def test_home_assistant_finds_each_source_as_a_device(tmp_path: Path) -> N
                 "reason": "",
                 "fps": 25,
                 "bitrate_kbps": 1500,
+                "recording": False,
+                "recording_by_hand": False,
             }
             assert watch.kept["h5sup/sources/front/picture"] == JPEG
             camera = watch.json(NODE.format("camera", "front_picture"))
@@ -145,6 +149,48 @@ async def test_home_assistant_finds_each_source_as_a_device(tmp_path: Path) -> N
     assert sensor["availability"] == [{"topic": "h5sup/status"}]
     assert camera["availability"][0] == {"topic": "h5sup/status"}
     assert camera["availability"][1]["topic"] == "h5sup/sources/front/state"
+
+
+async def test_home_assistant_switches_recording_on_and_off(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with (
+        Mosquitto(tmp_path) as broker,
+        broker.watched() as watch,
+        publishing(broker.url(), source("front"), state_s=3600.0) as site,
+    ):
+        await watch.until_kept("h5sup/status", "online")
+        switch = watch.json(NODE.format("switch", "front_record"))
+        assert switch["state_topic"] == "h5sup/sources/front/state"
+        async with broker.client("home assistant") as client:
+            await client.publish("h5sup/sources/gone/record/set", "ON", qos=1)
+            await client.publish(switch["command_topic"], "maybe", qos=1)
+            await client.publish(switch["command_topic"], switch["payload_on"], qos=1)
+            await until_state(watch, "front", "recording_by_hand", True)
+            await client.publish(switch["command_topic"], switch["payload_off"], qos=1)
+            await until_state(watch, "front", "recording_by_hand", False)
+            site.recordings.error = UnavailableError("the disk is full")
+            await client.publish(switch["command_topic"], "ON", qos=1)
+            await watch.until(lambda: "is not switched ON: the disk is full" in caplog.text)
+    assert [asked[:2] for asked in site.recordings.asked] == [
+        ("start_session", "front"),
+        ("stop_session", "front"),
+    ]
+
+
+async def test_what_was_said_before_the_connection_switches_nothing(tmp_path: Path) -> None:
+    topic = "h5sup/sources/{}/record/set".format
+    async with Mosquitto(tmp_path) as broker, broker.client("home assistant") as client:
+        await client.publish(topic("front"), "ON", qos=1, retain=True)
+        async with (
+            broker.watched() as watch,
+            publishing(broker.url(), source("front"), source("back")) as site,
+        ):
+            await watch.until_kept("h5sup/status", "online")
+            await watch.until(lambda: site.mqtt.is_connected)
+            await client.publish(topic("back"), "ON", qos=1)
+            await watch.until(lambda: site.recordings.asked)
+    assert [asked[1] for asked in site.recordings.asked] == ["back"]
 
 
 async def test_who_connects_later_knows_how_things_are(tmp_path: Path) -> None:
@@ -368,7 +414,13 @@ async def test_a_wrong_password_is_said_once_and_never_shown(
         config = Config(mqtt=MqttConfig(url=broker.url(password="wr%40ng-secret")))
         assert "secret" not in repr(config)
         notifier = Notifier(
-            config, hub, FakeSources(), CountedPictures(), host_id=HOST_ID, version="1"
+            config,
+            hub,
+            FakeSources(),
+            CountedPictures(),
+            FakeRecordings(),
+            host_id=HOST_ID,
+            version="1",
         )
         assert notifier.mqtt is not None
         notifier.mqtt._first_pause_s = 0.01

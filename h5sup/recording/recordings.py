@@ -1,0 +1,432 @@
+"""Every recording of every source: what configuration, API and broker ask of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import Any, Protocol
+
+from h5sup.base.errors import (
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+    UnavailableError,
+)
+from h5sup.config.model import RecordingConfig, SourceConfig
+from h5sup.events.hub import Hub
+from h5sup.recording.gaps import Ledger
+from h5sup.recording.names import build_name, build_path, check_name
+from h5sup.recording.recorder import Channels, Recorder, Studio, close_all
+from h5sup.recording.recording import KIND, Form, Order, Recording, Volume
+from h5sup.recording.tape import Desk
+from h5sup.store.media_index import MediaIndex
+
+THREADS = 8  # a disk that hangs holds one for each file
+MOST_PER_SOURCE = 16  # beside what runs always or by hours
+TICK_S = 1.0
+FIRST_PICTURE_S = 2.0  # an answer waits so long to tell whether it records
+CLOSE_TIMEOUT_S = 10.0
+
+logger = logging.getLogger(__name__)
+
+
+class Source(Protocol):
+    """One source."""
+
+    @property
+    def config(self) -> SourceConfig:
+        """As the operator wrote it."""
+
+
+class Sources(Channels, Protocol):
+    """All sources."""
+
+    def sources(self) -> Sequence[Source]:
+        """Return them."""
+
+    def get(self, token: str) -> Source:
+        """Return one; raises NotFoundError."""
+
+    def on_change(self, follower: Callable[[], None]) -> None:
+        """Have this called whenever a source was added, changed or deleted."""
+
+
+class OrderStore(Protocol):
+    """Where orders are kept, so that they outlive a restart."""
+
+    async def recordings(self) -> list[dict[str, Any]]:
+        """Return them as they were saved."""
+
+    async def save_recording(self, raw: Mapping[str, Any]) -> None:
+        """Keep one, in place of one with the same key."""
+
+    async def delete_recording(self, key: str) -> None:
+        """Forget one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What a call began, or found running."""
+
+    name: str
+    path: str
+    """Of its first file, below mediastore."""
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A path as PathRecord names it."""
+
+    at: datetime
+    zone: tzinfo | None
+    """The server's own for None."""
+
+
+class Recordings:
+    """Owned by the RecordingService. `start()` once the sources are there, `close()` before them.
+
+    Methods named by an API call raise what it answers: InvalidError, NotFoundError, ConflictError,
+    UnavailableError.
+    """
+
+    def __init__(
+        self,
+        settings: RecordingConfig,
+        sources: Sources,
+        index: MediaIndex,
+        volume: Volume,
+        hub: Hub,
+        store: OrderStore,
+        root: Path,
+        *,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._sources = sources
+        self._index = index
+        self._volume = volume
+        self._store = store
+        self._wall = wall
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="h5sup-record")
+        self._ledger = Ledger(index)
+        self._studio = Studio(
+            settings=settings,
+            channels=sources,
+            desk=Desk(root, self._threads, volume.require, index),
+            volume=volume,
+            hub=hub,
+            ledger=self._ledger,
+            wall=wall,
+            monotonic=monotonic,
+        )
+        self._recorders: dict[str, Recorder] = {}
+        self._ends: dict[str, asyncio.TimerHandle] = {}  # of orders, by key
+        self._starting = asyncio.Lock()  # of calls, so that no name is taken twice
+        self._look = asyncio.Event()
+        self._watching: asyncio.Task[None] | None = None
+        self._forgetting: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Record what is to be, and go on with what ran when h5sup stopped."""
+        await self._ledger.start()
+        self._sources.on_change(self._reconcile)
+        self._reconcile()
+        await self._resume()
+        for recorder in self._recorders.values():
+            await recorder.tick(self._local())
+        self._drop_foreign_gaps()
+        self._watching = asyncio.create_task(self._watch(), name="recordings")
+
+    async def close(self) -> None:
+        """Write what is there and close all files."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        for timer in self._ends.values():
+            timer.cancel()
+        await close_all(self._recorders.values(), "the server stops", CLOSE_TIMEOUT_S)
+        await asyncio.gather(*self._forgetting, return_exceptions=True)
+        await self._ledger.close()
+        await asyncio.to_thread(self._threads.shutdown)
+
+    @property
+    def recorders(self) -> Sequence[Recorder]:
+        """Return one for each source, for their figures."""
+        return tuple(self._recorders.values())
+
+    @property
+    def queue_limit_bytes(self) -> int:
+        """Return how much of one source may wait for the disk."""
+        return self._settings.queue_bytes
+
+    def is_recording(self, token: str) -> bool:
+        """Return whether pictures of the source go to the disk."""
+        recorder = self._recorders.get(token)
+        return recorder is not None and recorder.is_active
+
+    def has_session(self, token: str) -> bool:
+        """Return whether a recording that was begun by hand runs, or waits for pictures."""
+        recorder = self._recorders.get(token)
+        return recorder is not None and _find_session(recorder) is not None
+
+    # calls
+
+    async def record(self, token: str, duration_s: float, name: str = "") -> Begun:
+        """Record for so long."""
+        return await self._begin(token, "timed", duration_s, name)
+
+    async def start_session(
+        self, token: str, *, always_create: bool = False, limit_s: float | None = None
+    ) -> Begun:
+        """Record until stop_session(); one that runs is answered unless `always_create`."""
+        if not always_create:
+            session = _find_session(self._get(token))
+            if session is not None:
+                return self._answer(session, "this recording runs already")
+        form: Form = "extra" if always_create else "session"
+        return await self._begin(token, form, limit_s or self._settings.manual_max_s)
+
+    async def stop_session(self, token: str, name: str = "") -> str:
+        """End the recording of this name, or the one that was begun by hand; say how it went."""
+        recorder = self._get(token)
+        recording = _find_named(recorder, name) if name else _find_session(recorder)
+        if recording is None:
+            what = f"no recording {name!r}" if name else "no recording that was begun by hand"
+            raise NotFoundError(f"{what} of source {token!r} runs")
+        has_begun = recording.started.is_set()
+        await self._end(recorder, recording, "it was stopped")
+        if not has_begun:
+            return "the recording is called off: there was no picture yet"
+        return "the recording is stopped"
+
+    async def record_path(
+        self,
+        token: str,
+        moment: Moment,
+        duration_s: float,
+        name: str,
+        *,
+        always_create: bool = False,
+    ) -> Begun:
+        """Record to a path for so long, or lengthen the recording that runs there."""
+        recorder = self._get(token)
+        self._check_duration("duration", duration_s)
+        filename = check_name("filename", name, KIND)
+        path = build_path(KIND, token, moment.at, filename, moment.zone)
+        running = next((one for one in recorder.recordings if one.order.path == path), None)
+        if running is None or always_create:
+            return await self._begin(token, "path", duration_s, name, path)
+        await self._lengthen(recorder, running, duration_s)
+        return self._answer(running, f"this recording goes on for {duration_s:g} s more")
+
+    # how they begin and end
+
+    async def _begin(
+        self, token: str, form: Form, duration_s: float, name: str = "", path: str = ""
+    ) -> Begun:
+        recorder = self._get(token)
+        self._check_duration(
+            "limittime" if form in ("session", "extra") else "duration", duration_s
+        )
+        filename = check_name("filename", name, KIND) if name else build_name(KIND, token)
+        async with self._starting:
+            await self._check_room(recorder, filename, path)
+            now = datetime.fromtimestamp(self._wall(), UTC)
+            order = Order(
+                token=token,
+                trigger="manual",
+                form=form,
+                name=filename,
+                path=path or build_path(KIND, token, now, filename),
+                ends_us=round((self._wall() + duration_s) * 1e6),
+            )
+            await self._keep(order)
+            recording = self._place(recorder, order)
+        if recording is None:
+            raise NotFoundError("there is no source with this token")
+        return await self._first_answer(recorder, recording)
+
+    def _place(self, recorder: Recorder, order: Order) -> Recording | None:
+        """Add a recording that ends by itself; None when its source was deleted meanwhile."""
+        if self._recorders.get(order.token) is not recorder:
+            self._forget(order.key)
+            return None
+        recording = recorder.add(order)
+        self._end_at(recorder, recording, order.ends_us)
+        return recording
+
+    async def _check_room(self, recorder: Recorder, filename: str, path: str) -> None:
+        refusal = self._volume.refusal()
+        if refusal:
+            raise UnavailableError(refusal)
+        running = [one for one in recorder.recordings if not one.is_cut]
+        if len(running) >= MOST_PER_SOURCE:
+            raise UnavailableError(
+                f"{MOST_PER_SOURCE} recordings of source {recorder.token!r} run already: stop one"
+            )
+        is_taken = recorder.has_name(filename)
+        is_taken |= bool(await self._index.find_recording(KIND, recorder.token, filename))
+        is_taken |= bool(path and await self._index.find_path(path))
+        if is_taken:
+            raise ConflictError(f"there is a recording {filename!r} already: choose another name")
+
+    async def _first_answer(self, recorder: Recorder, recording: Recording) -> Begun:
+        """Wait a moment for the first picture, to say whether there is one."""
+        try:
+            async with asyncio.timeout(FIRST_PICTURE_S):
+                await recording.started.wait()
+        except TimeoutError:
+            reason = self._sources.find_channel(recorder.token).state.reason
+            why = reason or "the source has no picture yet"
+            return self._answer(recording, f"recording starts with the first picture: {why}")
+        return self._answer(recording, "recording has started")
+
+    def _answer(self, recording: Recording, sentence: str) -> Begun:
+        return Begun(recording.name, recording.order.path, sentence)
+
+    def _check_duration(self, name: str, duration_s: float) -> None:
+        most_s = self._settings.manual_max_s
+        if not 1 <= duration_s <= most_s:
+            raise InvalidError(
+                name, f"must be 1 to {most_s} seconds (recording.manual_max_s in config.json)"
+            )
+
+    async def _lengthen(self, recorder: Recorder, recording: Recording, more_s: float) -> None:
+        order = recording.order
+        most_us = round((self._wall() + self._settings.manual_max_s) * 1e6)
+        ends_us = min(order.ends_us + round(more_s * 1e6), most_us)
+        recording.order = replace(order, ends_us=ends_us)
+        self._end_at(recorder, recording, ends_us)
+        await self._keep(recording.order)
+
+    def _end_at(self, recorder: Recorder, recording: Recording, ends_us: int) -> None:
+        key = recording.order.key
+        if key in self._ends:
+            self._ends[key].cancel()
+        left_s = max(0.0, ends_us / 1e6 - self._wall())
+        self._ends[key] = asyncio.get_running_loop().call_later(
+            left_s, self._end_now, recorder, recording
+        )
+
+    def _end_now(self, recorder: Recorder, recording: Recording) -> None:
+        recorder.end(recording, "its time is over")
+        self._forget(recording.order.key)
+
+    async def _end(self, recorder: Recorder, recording: Recording, reason: str) -> None:
+        recorder.end(recording, reason)
+        self._forget(recording.order.key)
+        await recording.wait_closed()
+
+    async def _keep(self, order: Order) -> None:
+        try:
+            await self._store.save_recording(
+                {
+                    "key": order.key,
+                    "token": order.token,
+                    "form": order.form,
+                    "name": order.name,
+                    "ends_us": order.ends_us,
+                }
+            )
+        except UnavailableError as error:
+            logger.warning("recording %s will not outlive a restart: %s", order.name, error)
+
+    def _forget(self, key: str) -> None:
+        if (timer := self._ends.pop(key, None)) is not None:
+            timer.cancel()
+        task = asyncio.create_task(self._delete(key), name="forget recording")
+        self._forgetting.add(task)
+        task.add_done_callback(self._forgetting.discard)
+
+    async def _delete(self, key: str) -> None:
+        try:
+            await self._store.delete_recording(key)
+        except UnavailableError as error:
+            logger.warning("recording %s may go on after a restart: %s", key, error)
+
+    # sources that come, change and go
+
+    def _get(self, token: str) -> Recorder:
+        self._sources.get(token)
+        return self._recorders[token]
+
+    def _reconcile(self) -> None:
+        """Have one recorder for each source. When told alone: a change takes it away first."""
+        present = {source.config.token: source.config for source in self._sources.sources()}
+        for token in self._recorders.keys() - present.keys():
+            self._retire(self._recorders.pop(token))
+        for token, config in present.items():
+            if token not in self._recorders:
+                self._recorders[token] = Recorder(config, self._studio)
+            elif self._recorders[token].config is not config:
+                self._recorders[token].update(config)
+        self._look.set()
+
+    def _retire(self, recorder: Recorder) -> None:
+        """End what runs of a source that was deleted."""
+        for recording in recorder.recordings:
+            if not recording.is_cut:
+                self._forget(recording.order.key)
+        task = asyncio.create_task(
+            recorder.close("the source was deleted", for_good=True), name="retire recorder"
+        )
+        self._forgetting.add(task)
+        task.add_done_callback(self._forgetting.discard)
+
+    async def _watch(self) -> None:
+        """Follow the sources and the clock."""
+        while True:
+            self._look.clear()
+            local = self._local()
+            for recorder in list(self._recorders.values()):
+                await recorder.tick(local)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TICK_S):
+                    await self._look.wait()
+
+    def _local(self) -> datetime:
+        return datetime.fromtimestamp(self._wall(), UTC).astimezone()
+
+    # over a restart
+
+    async def _resume(self) -> None:
+        """Go on with what was begun by hand before h5sup stopped."""
+        now_us = round(self._wall() * 1e6)
+        for raw in await self._store.recordings():
+            recorder = self._recorders.get(raw["token"])
+            if recorder is None or raw["ends_us"] <= now_us:
+                self._forget(raw["key"])
+                continue
+            order = Order(
+                token=raw["token"],
+                trigger="manual",
+                form=raw["form"],
+                name=raw["name"],
+                ends_us=raw["ends_us"],
+            )
+            self._place(recorder, order)
+
+    def _drop_foreign_gaps(self) -> None:
+        """End gaps of what is no longer to be recorded."""
+        for token in self._ledger.tokens():
+            recorder = self._recorders.get(token)
+            if recorder is None or not recorder.recordings:
+                self._ledger.end(token, round(self._wall() * 1e6))
+
+
+def _find_session(recorder: Recorder) -> Recording | None:
+    return next((one for one in recorder.recordings if one.order.form == "session"), None)
+
+
+def _find_named(recorder: Recorder, name: str) -> Recording | None:
+    names = (name, f"{name}.mp4")
+    return next((one for one in recorder.recordings if not one.is_cut and one.name in names), None)
