@@ -43,6 +43,7 @@ from h5sup.api.process_metrics import (
     collect_restarts,
     find_processes,
 )
+from h5sup.api.recording_metrics import collect_mediastore, collect_recordings
 from h5sup.api.report import build_report
 from h5sup.api.services import Services, SystemFacts
 from h5sup.api.subject import AllSources, InPath
@@ -259,7 +260,17 @@ class Server:
             },
             prefixes={
                 "/metrics": Mount(
-                    self._metrics(services, registry, processes, ws, hls, rtc, events, notifier),
+                    self._metrics(
+                        services,
+                        registry,
+                        recording,
+                        processes,
+                        ws,
+                        hls,
+                        rtc,
+                        events,
+                        notifier,
+                    ),
                     AllSources(),
                     access=Access.SCRAPE,
                     role="Administrator",
@@ -343,6 +354,8 @@ class Server:
             machine=machine,
             codecs=codecs,
             library=recording.library,
+            mediastore=recording.volume,
+            forecast=recording.forecast,
             restarter=self,
             system=SystemFacts(
                 version=__version__,
@@ -383,6 +396,7 @@ class Server:
         self,
         services: Services,
         registry: Registry,
+        recording: RecordingService,
         processes: Processes,
         ws: WsOutput,
         hls: HlsOutput,
@@ -405,6 +419,8 @@ class Server:
         )
         exposition.add(lambda: collect_limits(limits, HLS_ROOM_BYTES))
         exposition.add(lambda: collect_connections(self._door))
+        exposition.add(lambda: collect_mediastore(recording.volume, recording.forecast))
+        exposition.add(lambda: collect_recordings(recording.index, recording.retention))
         exposition.add(lambda: collect_loop(self._lag))
         exposition.add(lambda: collect_processes(processes))
         exposition.add(lambda: collect_certificate(self._tls.expires_s) if self._tls else ())

@@ -26,9 +26,17 @@ async def get_codec_info(caller: Caller, given: NoParameters) -> web.Response:
 async def get_run_info(caller: Caller, given: NoParameters) -> web.Response:
     """Say how busy the machine is."""
     del given
-    machine = caller.services.machine
-    load = await machine.sampled()
-    return present.answer(present_system.run(load, machine.uptime_s))
+    services = caller.services
+    load = await services.machine.sampled()
+    return present.answer(
+        present_system.run(
+            load,
+            services.machine.uptime_s,
+            services.mediastore,
+            services.forecast.newest,
+            caller.may_see,
+        )
+    )
 
 
 async def restart(caller: Caller, given: NoParameters) -> web.Response:
@@ -66,7 +74,9 @@ CALLS = (
         section="5.2.6",
         description="How long h5sup runs, and how busy the machine is: processor, memory, "
         "network cards, and the disk of `paths.data`. `fOwnCPUPercent` (of one core) and "
-        "`nOwnMemoryBytes` are h5sup with its ffmpegs.",
+        "`nOwnMemoryBytes` are h5sup with its ffmpegs. Then the disk of recordings: its state, "
+        "what lies there, the bytes of a day, and how many days are left until the oldest "
+        "recordings go for want of room, in all and of each source that the caller may see.",
         parameters=NoParameters,
         answer=present_system.RunAnswer,
         role="Viewer",

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct, field
 
 from h5sup.api.present import CODECS as CODECS_BY_ENTRY
-from h5sup.api.services import Feed, LogLine, SystemFacts
+from h5sup.api.services import Feed, LogLine, Mediastore, SystemFacts
 from h5sup.base.clock import iso_ms
 from h5sup.bus.sound_rate import measure_sound
 from h5sup.ffmpeg.codecs import Codecs
 from h5sup.ffmpeg.trials import CODECS
 from h5sup.metrics.machine import Load
+from h5sup.recording.outlook import Outlook, Share
 
 AUDIO_CODECS = {"mp4a": "AAC", "opus": "OPUS"}
 UNITS = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6))
@@ -39,6 +40,16 @@ class CodecAnswer(Struct, frozen=True, kw_only=True):
     decoders: str = field(name="strDecoders")
 
 
+class ShareAnswer(Struct, frozen=True, kw_only=True):
+    """What one source has in mediastore."""
+
+    token: str = field(name="strToken")
+    files: int = field(name="nFiles")
+    size_bytes: int = field(name="nBytes")
+    bytes_per_day: int = field(name="nBytesPerDay")
+    days_left: float | None = field(name="fDaysLeft")
+
+
 class RunAnswer(Struct, frozen=True, kw_only=True):
     """How busy the machine is; the numbers say the same more exactly."""
 
@@ -55,6 +66,23 @@ class RunAnswer(Struct, frozen=True, kw_only=True):
     own_memory_bytes: int = field(name="nOwnMemoryBytes")
     total_bytes: int = field(name="nTotalBytes")
     free_bytes: int = field(name="nFreeBytes")
+    record_state: str = field(name="strRecordState")
+    """`ok`, `full`, `read_only` or `missing`."""
+    record_reason: str = field(name="strRecordReason")
+    """Why nothing is recorded, and what to do; empty while all is well."""
+    record_total_bytes: int = field(name="nRecordTotalBytes")
+    """Of the disk of `paths.mediastore`, as those that follow."""
+    record_free_bytes: int = field(name="nRecordFreeBytes")
+    record_bytes: int = field(name="nRecordBytes")
+    record_files: int = field(name="nRecordFiles")
+    record_bytes_per_day: int = field(name="nRecordBytesPerDay")
+    """Over the last week."""
+    record_days_left: float | None = field(name="fRecordDaysLeft")
+    """Until the oldest goes for want of room; null: age makes room before, or nothing grows."""
+    record_full_time: str = field(name="strRecordFullTime")
+    """The same as a date; empty for null."""
+    record: list[ShareAnswer]
+    """Each source that has something there."""
 
 
 class StreamAnswer(Struct, frozen=True, kw_only=True):
@@ -108,8 +136,14 @@ def codecs(facts: SystemFacts, found: Codecs) -> CodecAnswer:
     )
 
 
-def run(load: Load, uptime_s: float) -> RunAnswer:
-    """Return how busy the machine is."""
+def run(
+    load: Load,
+    uptime_s: float,
+    store: Mediastore,
+    outlook: Outlook,
+    may_see: Callable[[str], bool],
+) -> RunAnswer:
+    """Return how busy the machine is, and how much room there is for recordings."""
     minutes = int(uptime_s) // 60
     return RunAnswer(
         uptime=f"{minutes // 60}H {minutes % 60}MIN",
@@ -124,7 +158,31 @@ def run(load: Load, uptime_s: float) -> RunAnswer:
         own_memory_bytes=load.own_memory_bytes,
         total_bytes=load.disk_total_bytes,
         free_bytes=load.disk_free_bytes,
+        record_state=store.state.value,
+        record_reason=store.refusal(),
+        record_total_bytes=store.total_bytes,
+        record_free_bytes=store.free_bytes,
+        record_bytes=outlook.size_bytes,
+        record_files=outlook.files,
+        record_bytes_per_day=outlook.bytes_per_day,
+        record_days_left=_days(outlook.days_left),
+        record_full_time="" if outlook.full_at is None else iso_ms(outlook.full_at),
+        record=[_share(one) for one in outlook.shares if may_see(one.token)],
     )
+
+
+def _share(share: Share) -> ShareAnswer:
+    return ShareAnswer(
+        token=share.token,
+        files=share.files,
+        size_bytes=share.size_bytes,
+        bytes_per_day=share.bytes_per_day,
+        days_left=_days(share.days_left),
+    )
+
+
+def _days(days: float | None) -> float | None:
+    return None if days is None else round(days, 1)
 
 
 def carried(feed: Feed) -> StreamAnswer:

@@ -35,7 +35,13 @@ def build_report(
     found = services.sources.sources()
     report = Report(
         system=present.system(services.system, has_default_password=False),
-        run=present_system.run(load, services.machine.uptime_s),
+        run=present_system.run(
+            load,
+            services.machine.uptime_s,
+            services.mediastore,
+            services.forecast.newest,
+            lambda _: True,
+        ),
         codecs=None if codecs is None else present_system.codecs(services.system, codecs),
         sources=[present.source(one) for one in found],
         logs=[present_system.log(one.config.token, one.feeds) for one in found],

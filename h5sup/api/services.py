@@ -17,7 +17,9 @@ from h5sup.bus.channel import Channel, ChannelState
 from h5sup.config.model import SourceConfig
 from h5sup.ffmpeg.codecs import Codecs
 from h5sup.metrics.machine import Load
+from h5sup.recording.outlook import Outlook
 from h5sup.recording.recordings import Begun, Moment
+from h5sup.recording.volume import State
 from h5sup.store.media_index import Gap, Kind, StoredFile
 
 
@@ -249,6 +251,33 @@ class Recordings(Protocol):
         """Record to a path, or lengthen what is recorded there."""
 
 
+class Mediastore(Protocol):
+    """The disk of recordings."""
+
+    @property
+    def state(self) -> State:
+        """What it was like when it was last looked at."""
+
+    @property
+    def free_bytes(self) -> int:
+        """How much is free for h5sup."""
+
+    @property
+    def total_bytes(self) -> int:
+        """How large it is."""
+
+    def refusal(self) -> str:
+        """Return why nothing may be written now; empty when it may."""
+
+
+class Forecast(Protocol):
+    """What recordings take, and for how long there is room."""
+
+    @property
+    def newest(self) -> Outlook:
+        """As it was seen last."""
+
+
 class Restarter(Protocol):
     """What starts the server anew."""
 
@@ -283,6 +312,8 @@ class Services:
     machine: Machine
     codecs: CodecFinder
     library: Library
+    mediastore: Mediastore
+    forecast: Forecast
     restarter: Restarter
     system: SystemFacts
     loading_image: bytes

@@ -29,14 +29,14 @@ class MountGuard:
     mounts: Path = MOUNTS
 
     def find_fault(self) -> str:
-        """Return why nothing may be written now; empty when all is as it should be."""
+        """Return why nothing may be written now, without a path; empty when all is well."""
         missing = find_unmounted(
             self.folder, _read(self.fstab), _read(self.mounts) if self.mounts.exists() else None
         )
         if missing:
             return (
-                f"{missing} is not mounted, though {self.fstab} lists it: "
-                f"nothing is recorded until it is (mount {missing})"
+                f"paths.mediastore lies on a disk that {self.fstab} lists and that is not "
+                "mounted: nothing is recorded until it is (mount -a)"
             )
         has_own = self._device() not in (_device(ROOT), _device(self.data))
         remembered = self._remembers()
@@ -44,9 +44,9 @@ class MountGuard:
             self._remember()
         if remembered and not has_own:
             return (
-                f"{self.folder} lay on a disk of its own and now lies on the system's: nothing is "
-                "recorded until its disk is mounted; if it shall lie here from now on, delete "
-                f"{self.data / MEMORY_NAME}"
+                "paths.mediastore lay on a disk of its own and now lies on the system's: nothing "
+                "is recorded until its disk is mounted; if it shall lie here from now on, delete "
+                f"{MEMORY_NAME} in paths.data"
             )
         return ""
 

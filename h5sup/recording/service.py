@@ -11,6 +11,7 @@ from h5sup.recording.absence import Absence
 from h5sup.recording.healing import Healing
 from h5sup.recording.library import Library
 from h5sup.recording.mounts import MountGuard
+from h5sup.recording.outlook import Forecast
 from h5sup.recording.playback.opener import RecordedPlaybacks
 from h5sup.recording.recordings import OrderStore, Recordings, Sources
 from h5sup.recording.retention import Retention
@@ -45,12 +46,12 @@ class RecordingService:
         )
         self.absence = Absence(self.index)
         self.healing = Healing(self.index, self.volume, self.absence)
-        self.retention = Retention(
-            self.index,
-            self.volume,
-            config,
-            lambda: {one.config.token: one.config.record_max_bytes for one in sources.sources()},
-        )
+
+        def limits() -> dict[str, int]:
+            return {one.config.token: one.config.record_max_bytes for one in sources.sources()}
+
+        self.retention = Retention(self.index, self.volume, config, limits)
+        self.forecast = Forecast(self.index, self.volume, config, limits)
         self.recordings = Recordings(
             config, sources, self.index, self.volume, hub, store, folders.mediastore
         )
@@ -66,6 +67,7 @@ class RecordingService:
         self.absence.start()
         self.healing.start()
         self.retention.start()
+        self.forecast.start()
 
     async def record(self) -> None:
         """Record what is to be recorded, and go on with what was begun before a restart."""
@@ -75,6 +77,7 @@ class RecordingService:
         """End what runs, the index last."""
         await self.playbacks.close()
         await self.recordings.close()
+        await self.forecast.close()
         await self.retention.close()
         await self.healing.close()
         await self.absence.close()

@@ -54,7 +54,7 @@ class Look:
 
     state: State
     sentence: str = ""
-    """What is wrong and what to do; empty when all is well."""
+    """What is wrong and what to do, without a path: viewers see it. Empty when all is well."""
     free_bytes: int = 0
     total_bytes: int = 0
 
@@ -76,7 +76,7 @@ class Volume:
         """Called when it can be written again after it could not: files may have been cut off."""
         self._guard = guard
         self._hub = hub
-        self._look = Look(State.MISSING, f"{guard.folder} was not looked at yet")
+        self._look = Look(State.MISSING, "the disk was not looked at yet")
         self._was_told = False
         self._failure: OSError | None = None
         self._has_looked = asyncio.Event()
@@ -117,7 +117,7 @@ class Volume:
     def note_failure(self, error: OSError) -> None:
         """Learn that writing failed: nothing is written until it has been tried again."""
         self._failure = error
-        self._see(_blame(self.folder, error, self._look))
+        self._see(_blame(error, self._look))
         self._must_look.set()
 
     def require(self) -> None:
@@ -150,7 +150,7 @@ class Volume:
         if self._failure is not failure:
             return  # what was learnt meanwhile is newer
         if seen.state is State.OK and self._is_full(seen):
-            seen = _full(self.folder, seen, self.keep_free_bytes)
+            seen = _full(seen, self.keep_free_bytes)
         if seen.state is State.OK:
             self._failure = None
         self._see(seen)
@@ -164,7 +164,7 @@ class Volume:
         if not done:
             return Look(
                 State.READ_ONLY,
-                f"the disk of {self.folder} does not answer: nothing is recorded until it does; "
+                "the disk of paths.mediastore does not answer: nothing is recorded until it does; "
                 "look at the disk, its cable, or the network it is reached by",
                 *(self.free_bytes, self.total_bytes),
             )
@@ -206,7 +206,7 @@ class Volume:
             return
         self._was_told = True
         if before.state is not seen.state:
-            logger.error("%s", seen.sentence)
+            logger.error("%s: %s", self.folder, seen.sentence)
             if seen.state is State.FULL:
                 self._hub.tell(DiskLow("mediastore", seen.free_bytes, seen.total_bytes))
 
@@ -224,18 +224,18 @@ def look(guard: MountGuard, *, must_probe: bool) -> Look:
         folder.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
         found = os.statvfs(folder)
     except OSError as error:
-        return _blame(folder, error, Look(State.MISSING))
+        return _blame(error, Look(State.MISSING))
     free_bytes, total_bytes = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
     seen = Look(State.OK, "", free_bytes, total_bytes)
     if found.f_flag & os.ST_RDONLY:
-        return _blame(folder, OSError(errno.EROFS, os.strerror(errno.EROFS)), seen)
+        return _blame(OSError(errno.EROFS, os.strerror(errno.EROFS)), seen)
     if not os.access(folder, os.W_OK | os.X_OK):
-        return _blame(folder, OSError(errno.EACCES, os.strerror(errno.EACCES)), seen)
+        return _blame(OSError(errno.EACCES, os.strerror(errno.EACCES)), seen)
     if must_probe:
         try:
             _probe(folder / PROBE_NAME)
         except OSError as error:
-            return _blame(folder, error, seen)
+            return _blame(error, seen)
     return seen
 
 
@@ -250,43 +250,43 @@ def _probe(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _full(folder: Path, seen: Look, keep_free_bytes: int) -> Look:
+def _full(seen: Look, keep_free_bytes: int) -> Look:
     """Return that there is no room, and whether any was to be had."""
     free, total = (f"{size / MEGABYTE:.0f} MB" for size in (seen.free_bytes, seen.total_bytes))
     kept = f"{keep_free_bytes / MEGABYTE:.0f} MB"
     if keep_free_bytes >= seen.total_bytes:
         sentence = (
-            f"the disk of {folder} has {total} in all, and recording.keep_free_bytes wants {kept} "
-            "of it free: nothing is recorded until config.json asks for less"
+            f"the disk of paths.mediastore has {total} in all, and recording.keep_free_bytes "
+            f"wants {kept} of it free: nothing is recorded until config.json asks for less"
         )
     else:
         sentence = (
-            f"the disk of {folder} is full ({free} of {total} are free, {kept} shall be): nothing "
-            "is recorded until there is room; delete what else lies there"
+            f"the disk of paths.mediastore is full ({free} of {total} are free, {kept} shall be): "
+            "nothing is recorded until there is room; delete what else lies there"
         )
     return Look(State.FULL, sentence, seen.free_bytes, seen.total_bytes)
 
 
-def _blame(folder: Path, error: OSError, seen: Look) -> Look:
+def _blame(error: OSError, seen: Look) -> Look:
     """Return what a failure makes of what was seen."""
     if error.errno == errno.ENODEV and error.strerror:  # the mount guard's own sentence
         return Look(State.MISSING, error.strerror)
     if error.errno in NO_ROOM:
-        return _full(folder, seen, 0)
+        return _full(seen, 0)
     state = State.MISSING if error.errno == errno.ENOENT else State.READ_ONLY
     if error.errno == errno.EROFS:
         sentence = (
-            f"the disk of {folder} is read-only: nothing is recorded until it can be written; "
-            "mount it anew, and look into the system's log for why"
+            "the disk of paths.mediastore is read-only: nothing is recorded until it can be "
+            "written; mount it anew, and look into the system's log for why"
         )
     elif error.errno in READ_ONLY:
         sentence = (
-            f"h5sup may not write to {folder}: nothing is recorded until its user is given the "
-            "right to"
+            "h5sup may not write to paths.mediastore: nothing is recorded until its user is given "
+            "the right to"
         )
     else:
         sentence = (
-            f"the disk of {folder} can't be written ({error.strerror}): nothing is recorded until "
-            "it can; look at the disk and its cable"
+            f"the disk of paths.mediastore can't be written ({error.strerror}): nothing is "
+            "recorded until it can; look at the disk and its cable"
         )
     return Look(state, sentence, seen.free_bytes, seen.total_bytes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 import msgspec
 
@@ -14,7 +14,9 @@ from h5sup.ffmpeg.codecs import Codecs
 from h5sup.ffmpeg.supervisor import LogLine
 from h5sup.metrics.machine import Load
 from h5sup.recording.library import Day
+from h5sup.recording.outlook import Outlook, Share
 from h5sup.recording.recordings import Begun, Moment
+from h5sup.recording.volume import State
 from h5sup.store.media_index import Gap, Kind, StoredFile
 
 JPEG = b"\xff\xd8 a picture \xff\xd9"
@@ -187,6 +189,39 @@ class FakeMachine:
             disk_total_bytes=937_300_000_000,
             disk_free_bytes=806_100_000,
         )
+
+
+class FakeMediastore:
+    """A disk that has filled up."""
+
+    state = State.FULL
+    free_bytes = 1_000_000
+    total_bytes = 64_000_000_000
+
+    def refusal(self) -> str:
+        return "the disk of paths.mediastore is full"
+
+
+class FakeForecast:
+    """Recordings of two sources."""
+
+    newest = Outlook(
+        shares=(
+            Share(
+                token="door",
+                files=2,
+                size_bytes=7_000,
+                bytes_per_day=1_000,
+                days_left=3.04,
+            ),
+            Share(token="yard", files=1, size_bytes=2_000),
+        ),
+        files=3,
+        size_bytes=9_000,
+        bytes_per_day=1_000,
+        days_left=3.04,
+        full_at=datetime(2026, 11, 28, tzinfo=UTC),
+    )
 
 
 class FakeCodecs:

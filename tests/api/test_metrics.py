@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 from h5sup.api.metrics import (
     collect_hls,
@@ -11,8 +12,17 @@ from h5sup.api.metrics import (
     collect_sources,
     serve,
 )
+from h5sup.api.recording_metrics import collect_mediastore, collect_recordings
 from h5sup.metrics.exposition import Exposition
-from tests.api.fakes import FakeConnections, FakeRtcFigures, FakeRtcViewers, FakeSources, source
+from tests.api.fakes import (
+    FakeConnections,
+    FakeForecast,
+    FakeMediastore,
+    FakeRtcFigures,
+    FakeRtcViewers,
+    FakeSources,
+    source,
+)
 
 
 class FakeHls:
@@ -54,6 +64,37 @@ def test_prometheus_is_told_of_sources_outputs_and_viewers() -> None:
     assert found['h5sup_rtc_packets_resent_total{token="door",viewer="8"}'] == "12.0"
     assert found['h5sup_rtc_round_trip_ms{token="door",viewer="7"}'] == "8.5"
     assert 'h5sup_rtc_round_trip_ms{token="door",viewer="8"}' not in found
+
+
+def test_prometheus_is_told_of_the_disk_of_recordings() -> None:
+    growing = SimpleNamespace(growing=lambda: [1, 2], is_lost=True, is_in_memory=False)
+    gone = SimpleNamespace(deleted_files=4, deleted_bytes=4711)
+    exposition = Exposition()
+    exposition.add(lambda: collect_mediastore(FakeMediastore(), FakeForecast()))
+    exposition.add(lambda: collect_recordings(growing, gone))
+    found = dict(
+        line.split() for line in exposition.render().decode().splitlines() if "#" not in line
+    )
+    assert found == {
+        'h5sup_mediastore_state{state="ok"}': "0.0",
+        'h5sup_mediastore_state{state="full"}': "1.0",
+        'h5sup_mediastore_state{state="read_only"}': "0.0",
+        'h5sup_mediastore_state{state="missing"}': "0.0",
+        "h5sup_mediastore_free_bytes": "1e+06",
+        "h5sup_mediastore_total_bytes": "6.4e+10",
+        'h5sup_mediastore_files{token="door"}': "2.0",
+        'h5sup_mediastore_files{token="yard"}': "1.0",
+        'h5sup_mediastore_bytes{token="door"}': "7000.0",
+        'h5sup_mediastore_bytes{token="yard"}': "2000.0",
+        'h5sup_mediastore_bytes_per_day{token="door"}': "1000.0",
+        'h5sup_mediastore_bytes_per_day{token="yard"}': "0.0",
+        "h5sup_mediastore_days_left": "3.04",
+        "h5sup_recordings_growing": "2.0",
+        "h5sup_retention_deleted_files_total": "4.0",
+        "h5sup_retention_deleted_bytes_total": "4711.0",
+        "h5sup_media_index_lost": "1.0",
+        "h5sup_media_index_in_memory": "0.0",
+    }
 
 
 def test_nothing_connected_is_no_error() -> None:

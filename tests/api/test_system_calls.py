@@ -61,6 +61,31 @@ async def test_run_info_is_written_as_the_manual_does(backend: Backend) -> None:
         "nOwnMemoryBytes": 150_000_000,
         "nTotalBytes": 937_300_000_000,
         "nFreeBytes": 806_100_000,
+        "strRecordState": "full",
+        "strRecordReason": "the disk of paths.mediastore is full",
+        "nRecordTotalBytes": 64_000_000_000,
+        "nRecordFreeBytes": 1_000_000,
+        "nRecordBytes": 9_000,
+        "nRecordFiles": 3,
+        "nRecordBytesPerDay": 1_000,
+        "fRecordDaysLeft": 3.0,
+        "strRecordFullTime": "2026-11-28T00:00:00.000Z",
+        "record": [
+            {
+                "strToken": "door",
+                "nFiles": 2,
+                "nBytes": 7_000,
+                "nBytesPerDay": 1_000,
+                "fDaysLeft": 3.0,
+            },
+            {
+                "strToken": "yard",
+                "nFiles": 1,
+                "nBytes": 2_000,
+                "nBytesPerDay": 0,
+                "fDaysLeft": None,
+            },
+        ],
     }
 
 
