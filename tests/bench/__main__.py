@@ -26,6 +26,7 @@ from tests.bench.llhls import llhls
 from tests.bench.measure import CACHE, cpu_s, in_chromium, row, server_of
 from tests.bench.rest import rest
 from tests.bench.rtc import rtc
+from tests.bench.rtc_playback import rtc_playback
 from tests.e2e.screen import behind_s, watch
 from tests.e2e.server import Server, until
 from tests.fakes.clips import CLIPS, Clips
@@ -220,6 +221,7 @@ PARTS = {
     "glass": glass,
     "llhls": llhls,
     "rtc": rtc,
+    "rtc_playback": rtc_playback,
     "rest": rest,
     "crowd": crowded,
     "index": index,

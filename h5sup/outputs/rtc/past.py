@@ -141,7 +141,8 @@ class Past:
             await self._playback.close()
 
     def _tell_position(self, position: Position) -> None:
-        self._tell(build_time_event(position, self._opener.zone))
+        """Have a page told without the place on the timeline, which is not that of its video."""
+        self._tell(build_time_event(replace(position, media_s=None), self._opener.zone))
 
     def _tell(self, event: str) -> None:
         """Have an event sent; to a page that takes none, the newest ones."""
