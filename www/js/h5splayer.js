@@ -2138,8 +2138,8 @@ class H5sPlayerRTC extends H5sSocketPlayer {
       case "remoteice":
         this.#peer?.add(message);
         return true;
-      case "error":
-        this._lost(String(message.reason));
+      case "error": // of a playback the close that follows tells whether to try again
+        if (!this._playback) this._lost(String(message.reason));
         return true;
       default:
         return false;

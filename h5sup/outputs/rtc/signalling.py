@@ -16,12 +16,12 @@ from typing import Any
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from h5sup.auth.visit import VISIT
-from h5sup.base.errors import H5supError, InvalidError
+from h5sup.base.errors import H5supError, InvalidError, NotFoundError
 from h5sup.base.pace import Pace
 from h5sup.config.model import RtcConfig
 from h5sup.outputs.playback_wire import build_error_event, read_request, wants_playback
 from h5sup.outputs.rtc.hall import Hall, Seat
-from h5sup.outputs.rtc.negotiation import build_offer, read_answer
+from h5sup.outputs.rtc.negotiation import CodecError, build_offer, read_answer
 from h5sup.outputs.rtc.past import Past
 
 HEARTBEAT_S = 20.0  # proxies drop a silent WebSocket after about 60 s
@@ -66,10 +66,11 @@ class Signalling:
         await asyncio.gather(*goodbyes)
 
     async def _serve(self, socket: web.WebSocketResponse, request: web.Request) -> None:
+        is_playback = wants_playback(request.query)
         try:
             seat, past = await self._take_seat(request)
         except H5supError as error:
-            await _refuse(socket, str(error))
+            await _refuse(socket, str(error), _code_of(error, is_playback=is_playback))
             return
         tasks = [asyncio.create_task(_dismiss_when_gone(socket, seat))]
         if past is not None:
@@ -77,7 +78,7 @@ class Signalling:
         try:
             await self._talk(socket, request, seat, past)
         except H5supError as error:
-            await _refuse(socket, str(error))
+            await _refuse(socket, str(error), _code_of(error, is_playback=is_playback))
         finally:
             for task in tasks:
                 task.cancel()
@@ -170,12 +171,21 @@ def _read(text: str) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-async def _refuse(socket: web.WebSocketResponse, reason: str) -> None:
+def _code_of(error: H5supError, *, is_playback: bool) -> int:
+    """Return whether it is of use to try again; what was not recorded will not be."""
+    if is_playback and isinstance(error, InvalidError | NotFoundError | CodecError):
+        return WSCloseCode.POLICY_VIOLATION
+    return WSCloseCode.TRY_AGAIN_LATER
+
+
+async def _refuse(
+    socket: web.WebSocketResponse, reason: str, code: int = WSCloseCode.TRY_AGAIN_LATER
+) -> None:
     """Say why in a message, for old players show no reason of a close."""
     if not socket.closed:
         with suppress(ConnectionError):
             await socket.send_json({"type": "error", "reason": reason})
-    await _dismiss(socket, reason, WSCloseCode.TRY_AGAIN_LATER)
+    await _dismiss(socket, reason, code)
 
 
 async def _obey(socket: web.WebSocketResponse, past: Past, said: dict[str, Any]) -> None:

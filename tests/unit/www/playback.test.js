@@ -384,6 +384,17 @@ describe("playback over WebRTC", () => {
     page.clock.pass(1500);
     assert.equal(player.state, "waiting");
   });
+  test("is not asked for again where the server says that it can't be", () => {
+    const states = [];
+    const player = make("H5sPlayerRTC", RANGE, { onState: (...all) => states.push(all) });
+    player.connect();
+    greet();
+    newest().say('{"type":"error","reason":"nothing was recorded in this time"}');
+    newest().drop("nothing was recorded in this time", 1008);
+    assert.deepEqual(states.at(-1), ["stopped", "nothing was recorded in this time"]);
+    page.clock.pass(60_000);
+    assert.equal(page.sockets.length, 1);
+  });
   test("comes back where it was", async () => {
     const player = await connected();
     say(10);
