@@ -76,6 +76,7 @@ from h5sup.outputs.rtc.output import RtcOutput
 from h5sup.outputs.rtc.whep import METHODS as WHEP_METHODS
 from h5sup.outputs.stored.output import StoredOutput
 from h5sup.outputs.ws.output import WsOutput
+from h5sup.recording.playback.converter import Kit, find_recipe
 from h5sup.recording.service import Folders, RecordingService
 from h5sup.sources.feed import Workshop
 from h5sup.sources.ram_watch import RamWatch
@@ -209,6 +210,8 @@ class Server:
             registry,
             store,
             playbacks=limits.viewers,
+            kit=Kit(tools, launcher, find_recipe(self._profiles)),
+            transcodes=registry.transcodes,
         )
         await recording.start()
         stack.push_async_callback(recording.close)

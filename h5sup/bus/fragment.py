@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from h5sup.formats.isobmff.fragment import TrackRun
+from h5sup.formats.isobmff.fragment import TrackRun, parse_fragment
+from h5sup.formats.isobmff.init_segment import InitSegment
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +41,14 @@ class Fragment:
 def run_of(parsed: TrackRun, dts: int, duration: int) -> Run:
     """Return a parsed run as it stands on the channel's timeline."""
     return Run(parsed.tfdt_at, dts, duration, len(parsed.samples))
+
+
+def read_fragment(sequence: int, data: bytes, init: InitSegment) -> Fragment:
+    """Return a fragment whose times are right already; it has not arrived from anywhere."""
+    parsed = parse_fragment(data, init)
+    video, audio = (
+        None if run is None else run_of(run, run.dts, run.duration)
+        for run in (parsed.video, parsed.audio)
+    )
+    is_key = parsed.video is not None and parsed.video.has_sync_sample
+    return Fragment(sequence, data, is_key, video, audio, 0.0)

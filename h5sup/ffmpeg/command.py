@@ -15,7 +15,7 @@ from typing import Any, Literal
 import ffmpeg
 
 from h5sup.base.errors import Failure, SourceError
-from h5sup.config.profile import Profile
+from h5sup.config.profile import Profile, VideoRecipe
 from h5sup.ffmpeg.media import Input, Tracks
 from h5sup.ffmpeg.tools import Tools
 
@@ -78,6 +78,9 @@ MAX_INTERLEAVE_US = 300_000
 AAC_RATE_HZ = 48_000
 OPUS_RATE_HZ = 48_000
 OPUS_KBPS = 32  # per channel: speech and noises, not music
+OPUS_FRAGMENT_US = 20_000  # a packet
+# Of pictures that a jump only decodes, a millisecond each, every fourth is encoded.
+LASTING = "isnan(prev_selected_t)+gte(t-prev_selected_t\\,0.004)"
 LOOP_LINES = 1000
 
 Options = dict[str, Any]
@@ -145,11 +148,40 @@ def build_sound(tools: Tools, *, feed_fd: int, rtp_port: int, channels: int) -> 
         format="rtp",
         payload_type=SOUND_PAYLOAD_TYPE,
         seq=0,
-        **{"c:a": "libopus", "b:a": f"{OPUS_KBPS * channels}k", "ar": OPUS_RATE_HZ},
-        ac=channels,
-        application="lowdelay",
+        **_opus_options(channels),
     )
     return _compile(tools, sound)
+
+
+def build_conversion(
+    tools: Tools, video: VideoRecipe | None, *, sound_fd: int | None, channels: int = 1
+) -> list[str]:
+    """Return argv of an ffmpeg that converts a playback's fragments from its standard input.
+
+    H.264 goes to standard output, Opus to `sound_fd`, both as fragments. Each key picture that
+    goes in comes out as one; pictures that last a moment only mostly do not.
+    """
+    feed = _open_feed("pipe:0")
+    outputs = []
+    if video is not None:
+        recipe = _x264_options(video) | {
+            "force_key_frames": "source",
+            "enc_time_base": -1,  # else times are rounded to the pictures of a steady rate
+        }
+        recipe["vf"] = f"select='{LASTING}',{recipe['vf']}"
+        outputs.append(ffmpeg.output(feed["V:0"], "pipe:1", format="mp4", **FMP4, **recipe))
+    if sound_fd is not None:
+        fragments = FMP4 | {"frag_duration": str(OPUS_FRAGMENT_US)}
+        outputs.append(
+            ffmpeg.output(
+                feed["a:0"],
+                f"pipe:{sound_fd}",
+                format="mp4",
+                **fragments,
+                **_opus_options(channels),
+            )
+        )
+    return _compile(tools, ffmpeg.merge_outputs(*outputs))
 
 
 def find_rtp_sound(tracks: Tracks) -> Literal["pcma", "pcmu"] | None:
@@ -391,14 +423,18 @@ def _encoded_output(
         found.append(_rtp_leg(legs.rtp_port, {"bsf:v": "dump_extra=freq=keyframe"}))
     maps = [source["V:0"]] + ([source["a:0?"]] if has_audio else [])
     options = {"format": "tee", "max_interleave_delta": str(MAX_INTERLEAVE_US)}
-    options |= _x264_options(profile)
+    options |= _x264_options(profile.video)
     if has_audio:
         options |= _audio_options(tracks, profile) | {"tag:a": "mp4a"}
     return ffmpeg.output(*maps, "|".join(_tee_leg(leg) for leg in found), **options)
 
 
-def _x264_options(profile: Profile) -> dict[str, str]:
-    video = profile.video
+def _opus_options(channels: int) -> Options:
+    options = {"c:a": "libopus", "b:a": f"{OPUS_KBPS * channels}k", "ar": OPUS_RATE_HZ}
+    return options | {"ac": channels, "application": "lowdelay"}
+
+
+def _x264_options(video: VideoRecipe) -> Options:
     rate = f"{video.bitrate_kbps}k"
     every = f"if(isnan(prev_forced_t),1,gte(t,prev_forced_t+{video.gop_s:g}))"
     height = f"trunc(min(ih\\,{video.max_height})/2)*2"

@@ -12,7 +12,8 @@ from h5sup.recording.healing import Healing
 from h5sup.recording.library import Library
 from h5sup.recording.mounts import MountGuard
 from h5sup.recording.outlook import Forecast
-from h5sup.recording.playback.opener import RecordedPlaybacks
+from h5sup.recording.playback.converter import Kit
+from h5sup.recording.playback.opener import RecordedPlaybacks, Transcodes
 from h5sup.recording.recordings import OrderStore, Recordings, Sources
 from h5sup.recording.retention import Retention
 from h5sup.recording.volume import Volume
@@ -23,7 +24,7 @@ class RecordingService:
     """Owned by the Server. `start()` comes first, `close()` last; neither touches a camera.
 
     `record()` comes between them, once the sources run. `playbacks` is how many recordings may
-    play at once.
+    play at once; `kit` and `transcodes` are what they are converted with, and within which bound.
     """
 
     def __init__(
@@ -35,6 +36,8 @@ class RecordingService:
         store: OrderStore,
         *,
         playbacks: int,
+        kit: Kit,
+        transcodes: Transcodes,
     ) -> None:
         self.folders = folders
         self.index = MediaIndex(folders.data)
@@ -55,7 +58,9 @@ class RecordingService:
         self.recordings = Recordings(
             config, sources, self.index, self.volume, hub, store, folders.mediastore
         )
-        self.playbacks = RecordedPlaybacks(self.index, folders.mediastore, limit=playbacks)
+        self.playbacks = RecordedPlaybacks(
+            self.index, folders.mediastore, limit=playbacks, kit=kit, transcodes=transcodes
+        )
         self.index.on_loss = self.healing.again
         self.volume.on_return = self.healing.again
 

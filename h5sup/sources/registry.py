@@ -44,7 +44,8 @@ class Registry:
         self._store = store
         self._hub = hub
         self._sources: dict[str, Source] = {}
-        self._transcodes = Transcodes(workshop.limits.transcodes)
+        self.transcodes = Transcodes(workshop.limits.transcodes)
+        """What bounds conversions, those of recordings among them."""
         self._changing = asyncio.Lock()
         self._followers: list[Callable[[], None]] = []
 
@@ -154,7 +155,7 @@ class Registry:
             profile,
             hevc=hevc,
             b_frames=b_frames,
-            transcodes=self._transcodes,
+            transcodes=self.transcodes,
             quiet=quiet,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from h5sup.base.errors import Failure, SourceError, UnavailableError
 from h5sup.bus.channel import Channel, ChannelState
@@ -275,18 +276,26 @@ class Lease:
                 self._derived.release(quiet=self._quiet)
 
 
+class Conversion(Protocol):
+    """Something that may convert pictures now."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it does."""
+
+
 class Transcodes:
-    """The derived feeds that run, bounded by limits.transcodes."""
+    """What converts pictures, feeds and playbacks, bounded by limits.transcodes."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._feeds: set[Feed] = set()
+        self._running: set[Conversion] = set()
 
-    def admit(self, feed: Feed) -> None:
-        """Count the feed in; raises UnavailableError when too many run."""
-        self._feeds = {one for one in self._feeds if one.is_running}
-        if feed not in self._feeds and len(self._feeds) >= self._limit:
+    def admit(self, job: Conversion) -> None:
+        """Count it in; raises UnavailableError when too many run."""
+        self._running = {one for one in self._running if one.is_running}
+        if job not in self._running and len(self._running) >= self._limit:
             raise UnavailableError(
                 f"all {self._limit} transcodes are in use (limits.transcodes in config.json)"
             )
-        self._feeds.add(feed)
+        self._running.add(job)

@@ -16,12 +16,13 @@ from aiohttp import ClientWebSocketResponse, WSMsgType, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from h5sup.base.clock import from_us
+from h5sup.bus.fragment import read_fragment
 from h5sup.bus.playback import Begun, Played
 from h5sup.formats.isobmff.init_segment import parse_init
 from h5sup.outputs.ws import playback as playback_module
 from h5sup.outputs.ws.output import Lease, WsOutput
 from h5sup.recording.playback.opener import RecordedPlaybacks
-from tests.fakes.recordings import BEGIN_US, SECOND_US, Scene, Shelf, Strict, fragment_of
+from tests.fakes.recordings import BEGIN_US, SECOND_US, Scene, Shelf, Strict
 
 CHINA = timezone(timedelta(hours=8))
 
@@ -65,7 +66,7 @@ class Page:
                 self.viewer.take(Begun(parse_init(message.data)))
                 assert self.viewer.inits[0].mime == self.mime
             case WSMsgType.BINARY:
-                fragment = fragment_of(message.data, self.viewer.inits[-1])
+                fragment = read_fragment(0, message.data, self.viewer.inits[-1])
                 self.viewer.take(Played(fragment, from_us(0)))
             case _:
                 return False

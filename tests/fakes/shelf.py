@@ -34,14 +34,15 @@ class Shelf:
         *,
         token: str = "front",
         trigger: Trigger = "always",
+        gop: timedelta = GOP,
     ) -> StoredFile:
-        """Write a finished file that holds the clip so many times in a row."""
+        """Write a finished file that holds the clip, of GOPs so long, so many times in a row."""
         init, fragments = fragments_of(clip, self._ffmpeg)
         writer = MovieWriter(init, {"token": token})
         gops = gops_of(fragments) * times
         name = f"{token}-{len(self.files):03}.mp4"
         path = build_path("record", token, begin, name)
-        self._write(path, writer, gops, begin)
+        self._write(path, writer, gops, [begin + number * gop for number in range(len(gops))])
         file = StoredFile(
             kind="record",
             token=token,
@@ -50,7 +51,7 @@ class Shelf:
             recording=name,
             trigger=trigger,
             start_us=to_us(begin),
-            end_us=to_us(begin + len(gops) * GOP),
+            end_us=to_us(begin + len(gops) * gop),
             size_bytes=writer.size_bytes,
             codecs=init.codecs,
             width=384,
@@ -77,11 +78,15 @@ class Shelf:
         await index.close()
 
     def _write(
-        self, path: str, writer: MovieWriter, gops: Sequence[Sequence[Fragment]], begin: datetime
+        self,
+        path: str,
+        writer: MovieWriter,
+        gops: Sequence[Sequence[Fragment]],
+        begins: Sequence[datetime],
     ) -> None:
         whole = bytearray(writer.head)
-        for number, gop in enumerate(gops):
-            whole += b"".join(writer.add_gop(gop, to_us(begin + number * GOP)))
+        for gop, begin in zip(gops, begins, strict=True):
+            whole += b"".join(writer.add_gop(gop, to_us(begin)))
         closing = writer.close()
         whole += closing.tail
         whole[closing.patch_at : closing.patch_at + len(closing.patch)] = closing.patch

@@ -15,6 +15,8 @@ from h5sup.formats.isobmff.fragment import (
     TRUN_FLAGS,
     TRUN_SIZE,
     Sample,
+    TrackRun,
+    run_payload,
 )
 from h5sup.formats.isobmff.track import Track
 
@@ -26,6 +28,11 @@ class NewRun(NamedTuple):
     dts: int
     samples: Sequence[Sample]
     payload: bytes
+
+
+def new_run(run: TrackRun, data: bytes, dts: int | None = None) -> NewRun:
+    """Return a run of a fragment for another one, at another time if that is given."""
+    return NewRun(run.track, run.dts if dts is None else dts, run.samples, run_payload(data, run))
 
 
 def build_fragment(sequence: int, *runs: NewRun) -> bytes:

@@ -108,14 +108,24 @@ def without_audio(init: InitSegment) -> InitSegment:
     """Return the init segment with its audio track taken out."""
     if init.audio is None or init.video is None:
         return init
-    track_id = init.audio.id
+    return InitSegment(_without(init.data, init.audio.id), init.video, None)
+
+
+def without_video(init: InitSegment) -> InitSegment:
+    """Return the init segment with its video track taken out."""
+    if init.audio is None or init.video is None:
+        return init
+    return InitSegment(_without(init.data, init.video.id), None, init.audio)
+
+
+def _without(data: bytes, track_id: int) -> bytes:
     out = bytearray()
-    for kind, start, end in boxes(init.data, 0, len(init.data)):
-        body = init.data[start:end]
+    for kind, start, end in boxes(data, 0, len(data)):
+        body = data[start:end]
         if kind == b"moov":
             body = _without_track(body, track_id)
         out += BOX.pack(8 + len(body), kind) + body
-    return InitSegment(bytes(out), init.video, None)
+    return bytes(out)
 
 
 def _without_track(moov: bytes, track_id: int) -> bytes:

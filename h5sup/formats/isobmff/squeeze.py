@@ -18,9 +18,14 @@ def squeeze_step(count: int, timescale: int) -> int:
     return max(1, int(min(STEP_S, LONGEST_S / max(1, count)) * timescale))
 
 
-def squeeze(samples: Sequence[Sample], step: int) -> list[Sample]:
-    """Return the samples with `step` ticks each, in the order they are shown in."""
+def squeeze(samples: Sequence[Sample], step: int, delay: int) -> list[Sample]:
+    """Return the samples with `step` ticks each, in the order they are shown in.
+
+    With B-frames all are shown a little after they are decoded, the key picture by `delay` ticks;
+    that stays, so that what follows is shown right after them.
+    """
     usual = max(1, sum(sample.duration for sample in samples) // len(samples))
     return [
-        Sample(0, one.size, step, one.flags, one.cts_offset * step // usual) for one in samples
+        Sample(0, one.size, step, one.flags, delay + (one.cts_offset - delay) * step // usual)
+        for one in samples
     ]

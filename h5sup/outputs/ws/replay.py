@@ -32,6 +32,6 @@ def replay(gop: Sequence[Fragment], init: InitSegment) -> tuple[bytes, int]:
             payload.append(run_payload(fragment.data, run))
     samples = [sample for run in runs for sample in run.samples]
     step = squeeze_step(len(samples), init.video.timescale)
-    squeezed = squeeze(samples, step)
+    squeezed = squeeze(samples, step, samples[0].cts_offset)
     data = build_fragment(0, NewRun(init.video, 0, squeezed, b"".join(payload)))
     return data, step * len(squeezed)

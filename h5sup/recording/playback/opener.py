@@ -8,12 +8,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from h5sup.base.clock import to_us, utc_now
 from h5sup.base.errors import MediaFormatError, NotFoundError, UnavailableError
 from h5sup.bus.playback import PlaybackRequest
 from h5sup.formats.isobmff.init_segment import InitSegment
 from h5sup.recording.playback import stored
+from h5sup.recording.playback.converter import Kit
 from h5sup.recording.playback.player import Player
 from h5sup.recording.playback.programme import FileIndex, Programme
 from h5sup.recording.playback.reel import Reel
@@ -27,6 +29,13 @@ DEVICE_MARK = "--"  # between a device and its channel in a token
 logger = logging.getLogger(__name__)
 
 
+class Transcodes(Protocol):
+    """What bounds how many convert pictures at once, live ones among them."""
+
+    def admit(self, job: Player) -> None:
+        """Count it in while it runs; raises UnavailableError when too many do."""
+
+
 class RecordedPlaybacks:
     """The PlaybackOpener of own recordings. `close()` ends all playbacks."""
 
@@ -36,8 +45,13 @@ class RecordedPlaybacks:
         mediastore: Path,
         *,
         limit: int,
+        kit: Kit | None = None,
+        transcodes: Transcodes | None = None,
         wall: Callable[[], datetime] = utc_now,
     ) -> None:
+        """Take what there is to play; without a `kit` nothing is converted."""
+        self._kit = kit
+        self._transcodes = transcodes
         self._index = index
         self._root = mediastore
         self._limit = limit
@@ -69,8 +83,10 @@ class RecordedPlaybacks:
             request,
             lambda on_ready: Reel(programme, self._root, self._threads, on_ready),
             wardrobe,
-            wall=self._wall,
+            kit=self._kit,
+            admit=self._admit,
             on_close=self._forget,
+            wall=self._wall,
         )
         self._players[player.id] = player
         try:
@@ -89,6 +105,10 @@ class RecordedPlaybacks:
         await asyncio.gather(*(one.close() for one in list(self._players.values())))
         self._threads.shutdown(wait=False)
 
+    def _admit(self, player: Player) -> None:
+        if self._transcodes is not None:
+            self._transcodes.admit(player)
+
     def _forget(self, player: Player) -> None:
         self._players.pop(player.id, None)
 
@@ -104,7 +124,12 @@ class RecordedPlaybacks:
         if not files:
             raise NotFoundError(_nothing(request))
         family = choose_family((one.codecs for one in files), takes_h265=request.hevc)
-        return Wardrobe(family=family, sound=await self._find_sound(files))
+        return Wardrobe(
+            family=family,
+            sound=None if request.opus and self._kit is None else await self._find_sound(files),
+            opus=request.opus,
+            b_frames=request.b_frames,
+        )
 
     async def _find_sound(self, files: list[StoredFile]) -> InitSegment | None:
         """Return the init segment of the first file whose sound can be announced."""

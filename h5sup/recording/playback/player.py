@@ -7,7 +7,7 @@ import math
 import secrets
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 
@@ -17,28 +17,31 @@ from h5sup.bus.fragment import Fragment
 from h5sup.bus.playback import (
     FASTEST,
     SLOWEST,
-    Begun,
     Item,
     PlaybackRequest,
-    Played,
     Position,
 )
 from h5sup.formats.isobmff.gop_table import StoredGop
 from h5sup.formats.isobmff.init_segment import InitSegment
 from h5sup.formats.isobmff.squeeze import squeeze_step
+from h5sup.recording.playback.converter import Kit
+from h5sup.recording.playback.delivery import Delivery, Outfit
 from h5sup.recording.playback.landing import find_landing
 from h5sup.recording.playback.pace import Pace
 from h5sup.recording.playback.reel import Edge, Piece, Reel
 from h5sup.recording.playback.retiming import NORMAL, Retiming
 from h5sup.recording.playback.stored import SECOND_US, Opened, StoredFragment
-from h5sup.recording.playback.wardrobe import Wardrobe
+from h5sup.recording.playback.wardrobe import Wardrobe, is_reordered, mime_of
 
 LEAST_SLEEP_S = 0.001  # what rounding leaves over must not keep the loop busy
 MAX_SEEK_S = 1e9  # some thirty years
 TELL_EVERY_S = 1.0
 GAP_US = SECOND_US // 2  # less is how much the camera's clock and ours differ
 LOOK_AGAIN_S = 0.5  # for what is being recorded now
+ROOM_AGAIN_S = 0.05  # for what ffmpeg has not taken
 NOTHING_NEW_S = 5.0  # between two files of a recording that goes on passes less
+LASTING_S = 0.005  # see ffmpeg.command.build_conversion
+EXTRA = 4  # pictures that ffmpeg keeps for itself
 KEYS_FROM = 4  # times as fast
 MAX_PICTURES_PER_S = 60  # browsers show no more ...
 MAX_BITS_PER_S = 8_000_000  # ... and many networks carry no more
@@ -71,15 +74,21 @@ class Player:
         make_reel: Callable[[Callable[[], None]], Reel],
         wardrobe: Wardrobe,
         *,
-        wall: Callable[[], datetime] = utc_now,
+        kit: Kit | None = None,
+        admit: Callable[[Player], None] = lambda _: None,
         on_close: Callable[[Player], None] = lambda _: None,
+        wall: Callable[[], datetime] = utc_now,
     ) -> None:
+        """Take what to play; `admit` is asked before pictures are converted, and may raise."""
         self.request = request
         self._id = secrets.token_urlsafe(16)
         self._loop = asyncio.get_running_loop()
         self._reel = make_reel(self._wake)
         self._reel.stride = self._stride
         self._wardrobe = wardrobe
+        self._delivery = Delivery(kit, self._wake)
+        self._admit = admit
+        self._is_admitted = False
         self._wall = wall
         self._on_close = on_close
         self._mime = ""
@@ -87,17 +96,19 @@ class Player:
         self._retiming = Retiming()
         self._pace = Pace(request.lead_s)
         self._speed = NORMAL
-        self._init: InitSegment | None = None
         self._source: Opened | None = None
+        self._reordered: dict[int, bool] = {}  # by file
+        self._laid_init: InitSegment | None = None
+        self._changing: Outfit | None = None  # before more is laid
         self._piece: Piece | None = None
         self._coming: deque[StoredFragment] = deque()  # of the piece, not yet laid
         self._step = 1  # of a squeezed picture, in ticks
-        self._out: deque[Item] = deque()  # laid, and to be handed over at once
         self._spots: deque[Spot] = deque()  # the picture that is shown, and those after it
         self._waker: asyncio.Future[None] | None = None
         self._is_started = self._is_paused = self._is_closed = False
         self._is_landing = True  # the asked picture has not been laid yet
         self._is_over = self._has_ended = False  # all is laid; all is played
+        self._extra = 0  # pictures that push the asked one out of ffmpeg while it is paused
         self._told_at = float("-inf")
         self._next_us = 0  # when the picture after the newest one was taken, if there is no gap
         self._look_again_at = 0.0
@@ -115,8 +126,11 @@ class Player:
             raise NotFoundError("nothing was recorded in this time")
         programme = self._reel.programme
         programme.begin_us = programme.begin_us or found.gop.wall_us
-        init, _ = self._wardrobe.dress(found.source)
-        self._mime, self._has_sound = init.mime, init.audio is not None
+        self._wardrobe = self._wardrobe.fitted(found.fragments)
+        outfit = self._dress(found)
+        if outfit.converts:
+            self._begin_converting()
+        self._mime, self._has_sound = mime_of(outfit), outfit.init.audio is not None
 
     @property
     def id(self) -> str:
@@ -162,12 +176,21 @@ class Player:
         self._speed = Fraction(speed).limit_denominator(SPEED_STEPS)
         self._wake()
 
+    @property
+    def is_running(self) -> bool:
+        """Return whether it takes up a place among those that convert pictures."""
+        return self._is_admitted and not self._is_closed
+
     async def next(self) -> Item | None:
         """Return what is due next, once it is; None once closed."""
         while not self._is_closed:
-            if self._out:
-                return self._out.popleft()
-            wait_s = self._advance(self._loop.time())
+            now = self._loop.time()
+            self._delivery.collect(now)
+            if self._delivery.items:
+                return self._delivery.items.popleft()
+            if await self._change(now):
+                continue
+            wait_s = self._advance(now)
             if wait_s is None or wait_s > 0:
                 await self._sleep(wait_s)
         return None
@@ -176,6 +199,7 @@ class Player:
         """Close its file; next() returns None from now on."""
         self._is_closed = True
         self._wake()
+        await self._delivery.close()
         await self._reel.close()
         self._on_close(self)
 
@@ -211,6 +235,31 @@ class Player:
             if timer is not None:
                 timer.cancel()
 
+    async def _change(self, now: float) -> bool:
+        """Change how it is shown, if that is to be done; return whether it was."""
+        outfit, self._changing = self._changing, None
+        if outfit is not None:
+            if outfit.converts:
+                self._begin_converting()
+            await self._delivery.begin(outfit, now)
+            return True
+        if self._is_over and self._delivery.is_converting:
+            await self._delivery.flush(now)
+            return True
+        return False
+
+    def _begin_converting(self) -> None:
+        if not self._is_admitted:
+            self._admit(self)
+            self._is_admitted = True
+
+    def _dress(self, piece: Piece) -> Outfit:
+        """Return how a piece's file is shown; a single key picture does not tell of its order."""
+        number = piece.source.file.id
+        if not piece.is_key_alone and number not in self._reordered:
+            self._reordered = {number: is_reordered(piece.fragments)}
+        return self._wardrobe.dress(piece.source, reordered=self._reordered.get(number, False))
+
     def _advance(self, now: float) -> float | None:
         """Do the next thing; return how long there is nothing to do, None for until woken."""
         if not self._is_started:
@@ -222,12 +271,14 @@ class Player:
         return wait_s if tell_s is None else tell_s if wait_s is None else min(wait_s, tell_s)
 
     def _play(self, now: float) -> float | None:
-        if self._has_ended or (self._is_paused and not self._is_landing):
+        if self._has_ended or (self._is_paused and not self._is_landing and not self._extra):
             return None
         if self._is_over:
             return self._end(now)
         if not self._coming:
             return self._fetch(now)
+        if not self._delivery.has_room:
+            return ROOM_AGAIN_S
         if not self._is_landing and (due_s := self._pace.due_in(now)) > 0:
             return due_s
         self._lay(now)
@@ -264,12 +315,14 @@ class Player:
 
     def _begin(self, piece: Piece) -> None:
         """Make ready to lay a piece."""
-        if self._source is None or self._source.file.id != piece.source.file.id:
-            init, keeps_sound = self._wardrobe.dress(piece.source)
-            self._retiming.begin(init, keeps_sound=keeps_sound)
-            if self._init is None or init.data != self._init.data:
-                self._out.append(Begun(init))
-            self._init = init
+        if piece.is_first:
+            outfit = self._dress(piece)
+            is_other = self._source is None or self._source.file.id != piece.source.file.id
+            if is_other or outfit.init != self._laid_init:
+                self._retiming.begin(outfit.init, keeps_sound=outfit.keeps_sound)
+                self._laid_init = outfit.init
+            if not self._delivery.suits(outfit):
+                self._changing = outfit
         self._source, self._piece = piece.source, piece
         self._coming.extend(piece.fragments)
         if piece.is_first and piece.land_us is not None:
@@ -302,7 +355,10 @@ class Player:
         """Lay pictures that are only there for those after them."""
         if not any(one.parsed.video is not None for one in stored):
             return
-        fragment = self._retiming.squeeze(stored, self._step)
+        last = self._step
+        if self._delivery.is_converting:  # it leaves out what comes sooner after another one
+            last = max(last, round(LASTING_S * piece.source.video.timescale))
+        fragment = self._retiming.squeeze(stored, self._step, last)
         self._put(fragment, stored[0].start_us, now)
         self._spots.append(Spot(self._pace.end_s, stored[-1].start_us, piece.source, piece.gop))
 
@@ -314,15 +370,18 @@ class Player:
                 self._picture_s = (stored.end_us - stored.start_us) / SECOND_US
             if self._is_landing or stored.start_us - self._next_us > GAP_US:
                 self._told_at = now
-                self._out.append(Position(from_us(stored.start_us), media_s=start_s))
-            self._is_landing = False
+                self._delivery.items.append(Position(from_us(stored.start_us), media_s=start_s))
+            self._extra = max(0, self._extra - 1)
+            if self._is_landing:
+                self._is_landing = False
+                self._extra = EXTRA if self._delivery.is_converting else 0
             stands_us = piece.duration * SECOND_US // piece.source.video.timescale
             self._next_us = stored.start_us + stands_us if stands_us else stored.end_us
         self._put(fragment, stored.start_us, now)
 
     def _put(self, fragment: Fragment, at_us: int, now: float) -> None:
         self._pace.sent(self._retiming.end_s, now)
-        self._out.append(Played(replace(fragment, arrived=now), from_us(at_us)))
+        self._delivery.put(fragment, at_us, now)
 
     def _end(self, now: float) -> float:
         """Say so once all is played; return how long that takes."""
@@ -332,7 +391,7 @@ class Player:
         self._is_landing, self._has_ended = False, True
         self._told_at = now
         end = Position(from_us(self._end_us()), is_end=True, media_s=self._pace.end_s)
-        self._out.append(end)
+        self._delivery.items.append(end)
         return 0.0
 
     def _end_us(self) -> int:
@@ -352,7 +411,7 @@ class Player:
         self._forget_passed(now)
         self._told_at = now
         shown = self._spots[0]
-        self._out.append(Position(from_us(shown.at_us), media_s=shown.start_s))
+        self._delivery.items.append(Position(from_us(shown.at_us), media_s=shown.start_s))
         return True
 
     def _tell_in(self, now: float) -> float | None:
@@ -374,6 +433,8 @@ class Player:
         """Return of how many GOPs from this one on one key frame is enough, 0 for all pictures."""
         if self._speed < KEYS_FROM:
             return 0
+        if self._delivery.is_converting:
+            return 1  # each picture costs the more
         shown_s = gop.duration / source.video.timescale / float(self._speed)
         is_small = gop.size * 8 <= MAX_BITS_PER_S * shown_s
         if is_small and float(self._speed) <= MAX_PICTURES_PER_S * self._picture_s:

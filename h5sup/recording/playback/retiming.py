@@ -12,15 +12,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from h5sup.bus.fragment import Fragment, Run, run_of
+from h5sup.bus.fragment import Fragment, read_fragment, run_of
 from h5sup.formats.aac import parse_config
 from h5sup.formats.isobmff.boxes import U32, U64
 from h5sup.formats.isobmff.build import NewRun, build_fragment
 from h5sup.formats.isobmff.fragment import (
+    SAMPLE_IS_NON_SYNC,
     SYNC_FLAGS,
     Sample,
     TrackRun,
-    parse_fragment,
     run_payload,
 )
 from h5sup.formats.isobmff.init_segment import InitSegment
@@ -53,6 +53,7 @@ class Retiming:
         self._speed = NORMAL
         self._silence: tuple[bytes, int] | None = None
         self._keeps_sound = False
+        self._delay = 0  # of the newest key picture: how long after decoding it is shown
         self._source_next: int | None = None
         self._shift: Fraction | None = None  # seconds from a file's times to this timeline
 
@@ -94,13 +95,17 @@ class Retiming:
             runs.append(sound)
         return self._built(runs) if runs else None
 
-    def squeeze(self, stored: Sequence[StoredFragment], step: int) -> Fragment:
-        """Return one fragment with all pictures of those given, of `step` ticks each, mute.
+    def squeeze(self, stored: Sequence[StoredFragment], step: int, last: int) -> Fragment:
+        """Return one fragment with all pictures of those given, mute.
 
-        At least one of them must hold a picture.
+        Each lasts `step` ticks, the last one `last`. At least one of them must hold a picture.
         """
         runs = [(one.data, one.parsed.video) for one in stored if one.parsed.video is not None]
-        samples = squeeze([sample for _, run in runs for sample in run.samples], step)
+        found = [sample for _, run in runs for sample in run.samples]
+        if not found[0].flags & SAMPLE_IS_NON_SYNC:
+            self._delay = found[0].cts_offset
+        samples = squeeze(found, step, self._delay)
+        samples[-1] = samples[-1]._replace(duration=last)
         payload = b"".join([run_payload(data, run) for data, run in runs])
         self._source_next = self._shift = None
         return self._built([self._video_run(samples, payload)])
@@ -232,14 +237,7 @@ class Retiming:
         assert self._init is not None
         self._sequence += 1
         data = build_fragment(self._sequence & 0xFFFFFFFF, *runs)
-        parsed = parse_fragment(data, self._init)
-        video, audio = parsed.video, parsed.audio
-        is_key = video is not None and video.has_sync_sample
-        return Fragment(self._sequence, data, is_key, _as_run(video), _as_run(audio), 0.0)
-
-
-def _as_run(run: TrackRun | None) -> Run | None:
-    return None if run is None else run_of(run, run.dts, run.duration)
+        return read_fragment(self._sequence, data, self._init)
 
 
 def _is_key(stored: StoredFragment) -> bool:
