@@ -6,6 +6,10 @@ const APP = new URL("../../../www/js/app/", import.meta.url);
 const stored = new Map([["h5s_language", "en"]]);
 globalThis.localStorage = { getItem: (name) => stored.get(name) ?? null };
 globalThis.sessionStorage = { getItem: () => "s1" };
+Object.defineProperty(globalThis, "navigator", {
+  value: { language: "en-GB" },
+  configurable: true,
+});
 globalThis.location = { href: "http://cameras.test/" };
 
 const day = await import(new URL("lib/day.js", APP));
@@ -15,6 +19,7 @@ const { DayBook } = await import(new URL("lib/daybook.js", APP));
 const { Replay } = await import(new URL("lib/replay.js", APP));
 const { describeGap } = await import(new URL("views/note.js", APP));
 const { describeReplay } = await import(new URL("views/screen.js", APP));
+const { describeRoom } = await import(new URL("views/disk.js", APP));
 const recordings = await import(new URL("recordings.js", APP));
 
 const HOUR = 3_600_000;
@@ -322,6 +327,27 @@ describe("replay", () => {
   });
 });
 
+describe("room", () => {
+  const full = {
+    ...{ reason: "", bytesPerDay: 43e9, freeBytes: 512e9, daysLeft: 11.9 },
+    ...{ fullAt: on("2026-05-14T12:00:00+02:00"), own: { bytes: 120e9, bytesPerDay: 10e9 } },
+  };
+
+  test("says what is kept, what a day adds and when the disk is full", () => {
+    assert.deepEqual(describeRoom(full), [
+      "This camera: 120 GB, 10 GB a day.",
+      "All cameras: 43 GB a day, 512 GB free.",
+      "Room for 12 days, until Thu, 14 May 2026; then the oldest recordings go.",
+    ]);
+  });
+  test("leaves out what is not to come, and says first why nothing is recorded", () => {
+    const none = { bytesPerDay: 0, daysLeft: null, fullAt: Number.NaN, own: null };
+    const told = describeRoom({ ...full, ...none, reason: "the disk is read-only" });
+    assert.deepEqual(told, ["The disk is read-only", "Disk: 512 GB free."]);
+    assert.match(describeRoom({ ...full, daysLeft: 1.25 })[2], /for 1.3 days/);
+  });
+});
+
 describe("calls", () => {
   /** @type {URL[]} */
   let asked = [];
@@ -349,6 +375,21 @@ describe("calls", () => {
     const found = await recordings.search("gate", { start: 0, end: 5 });
     assert.equal(found.length, 10_001);
     assert.equal(asked[1].searchParams.get("start"), "2026-05-02T08:00:01.000Z");
+  });
+  test("the room of all sources and of one is read", async () => {
+    answers = [
+      {
+        ...{ nRecordBytesPerDay: 5, nRecordFreeBytes: 7, fRecordDaysLeft: 1.5 },
+        ...{ strRecordFullTime: "2026-05-02T10:00:00Z", strRecordReason: "" },
+        record: [{ strToken: "gate", nBytes: 3, nBytesPerDay: 1 }],
+      },
+    ];
+    assert.deepEqual(await recordings.room("gate"), {
+      ...{ reason: "", bytesPerDay: 5, freeBytes: 7, daysLeft: 1.5 },
+      ...{ fullAt: on("2026-05-02T10:00:00Z"), own: { bytes: 3, bytesPerDay: 1 } },
+    });
+    const { daysLeft, own, fullAt } = await recordings.room("other");
+    assert.deepEqual([daysLeft, own, Number.isNaN(fullAt)], [null, null, true]);
   });
   test("days with recordings are told from those without", async () => {
     const days = [1, 2, 3].map((nDay) => ({

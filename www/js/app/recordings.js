@@ -123,3 +123,31 @@ export async function archived(token, filename) {
   const answer = await call("GetArchiveStatus", { token, filename });
   return Number(answer["nPercentage"]) || 0;
 }
+
+/**
+ * @typedef {object} Room what recordings take, and what is left for them
+ * @property {string} reason why nothing is recorded; "" while all is well
+ * @property {number} bytesPerDay
+ * @property {number} freeBytes
+ * @property {number | null} daysLeft until the oldest has to go for want of room
+ * @property {number} fullAt in ms; NaN when that is not to come
+ * @property {{ bytes: number, bytesPerDay: number } | null} own of one source
+ */
+
+/** @param {string} token @returns {Promise<Room>} */
+export async function room(token) {
+  const answer = await call("GetRunInfo");
+  const shares = /** @type {{ strToken: string, nBytes: number, nBytesPerDay: number }[]} */ (
+    answer["record"] ?? []
+  );
+  const own = shares.find(({ strToken }) => strToken === token);
+  const daysLeft = answer["fRecordDaysLeft"];
+  return {
+    reason: String(answer["strRecordReason"] ?? ""),
+    bytesPerDay: Number(answer["nRecordBytesPerDay"] ?? 0),
+    freeBytes: Number(answer["nRecordFreeBytes"] ?? 0),
+    daysLeft: typeof daysLeft === "number" ? daysLeft : null,
+    fullAt: Date.parse(String(answer["strRecordFullTime"] ?? "")),
+    own: own ? { bytes: own.nBytes, bytesPerDay: own.nBytesPerDay } : null,
+  };
+}

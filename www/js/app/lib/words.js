@@ -163,6 +163,16 @@ export const WORDS = {
   pbMonthOn: ["Month after", "下个月"],
   pbHasRecording: ["has recordings", "有录像"],
   pbCalendarNote: ["Days with recordings are marked.", "已标出有录像的日期。"],
+  pbDiskOwn: ["This camera: {kept}, {perDay} a day.", "此摄像机：共 {kept}，每天 {perDay}。"],
+  pbDiskAll: [
+    "All cameras: {perDay} a day, {free} free.",
+    "全部摄像机：每天 {perDay}，剩余 {free}。",
+  ],
+  pbDiskFree: ["Disk: {free} free.", "磁盘：剩余 {free}。"],
+  pbDiskFull: [
+    "Room for {days} days, until {date}; then the oldest recordings go.",
+    "可再存 {days} 天，至 {date}；之后将删除最早的录像。",
+  ],
   pbLoading: ["Loading", "加载中"],
   pbNothing: ["No recordings", "没有录像"],
   pbNothingHint: ["Nothing was recorded on this day.", "这一天没有录像。"],

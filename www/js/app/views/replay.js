@@ -10,6 +10,7 @@ import { clip } from "../lib/span.js";
 import * as recordings from "../recordings.js";
 import { makeDayBar } from "./daybar.js";
 import { makeDeck } from "./deck.js";
+import { describeRoom } from "./disk.js";
 import { explain, makeExporter } from "./exporter.js";
 import { makeNote } from "./note.js";
 import { makeScreen } from "./screen.js";
@@ -18,6 +19,7 @@ import { makeScreen } from "./screen.js";
 
 const TICK_MS = 200;
 const POLL_MS = 4000;
+const ROOM_MS = 60_000;
 const EXPORT_MS = 60_000;
 
 /**
@@ -39,6 +41,7 @@ class ReplayView {
   #note = makeNote();
   #screen = makeScreen();
   #timeline = new H5sTimeline();
+  #disk = make("p", { class: "muted replay-disk" });
   #chip = make("span", { class: "chip replay-recorded", hidden: true }, t("pbRecorded"));
   #exporter;
   #deck;
@@ -69,9 +72,11 @@ class ReplayView {
     void this.#attempt(async () => {
       if ((await api.role()) !== "Viewer") this.#deck.allow();
     });
+    void this.#showRoom();
     this.#timers = [
       setInterval(() => this.#refresh(), TICK_MS),
       setInterval(() => void this.#poll(), POLL_MS),
+      setInterval(() => void this.#showRoom(), ROOM_MS),
       setInterval(() => void stayAlive(), (api.sessionTimeout() * 1000) / 3),
     ];
   }
@@ -127,6 +132,7 @@ class ReplayView {
       this.#note.element,
       this.#deck.element,
       this.#exporter.element,
+      this.#disk,
     );
     top.insertBefore(this.#days.element, spacer);
     return make("div", { class: "replay" }, top, main);
@@ -196,6 +202,12 @@ class ReplayView {
     await this.#load();
     if (isEmpty && !this.#book.isEmpty && day === this.#book.day)
       this.#replay.open(day, this.#book.beginning(Date.now()));
+  }
+
+  async #showRoom() {
+    await this.#attempt(async () => {
+      this.#disk.textContent = describeRoom(await recordings.room(this.#token)).join(" ");
+    });
   }
 
   /** @param {number} ms */
