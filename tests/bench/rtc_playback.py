@@ -14,8 +14,8 @@ from h5sup.base.clock import from_us
 from tests.bench.measure import cpu_s, row
 from tests.e2e.server import Server, free_port
 from tests.fakes.clips import CLIPS, Clips
+from tests.fakes.mediastore import put_recording
 from tests.fakes.playback_client import PlaybackClient
-from tests.fakes.recorded_clip import put_recording
 from tests.fakes.rtc_client import count_dropped
 
 WINDOW_S = 12.0

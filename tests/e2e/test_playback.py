@@ -16,7 +16,7 @@ from tests.e2e.browser import complaints_of, open_browser
 from tests.e2e.screen import READ, look, watch, watch_each
 from tests.e2e.server import Server, free_port
 from tests.fakes.clips import CLIPS, Clips
-from tests.fakes.shelf import Shelf
+from tests.fakes.mediastore import Mediastore
 
 # One server and one browser for all: each test has a page of its own.
 pytestmark = [
@@ -95,12 +95,12 @@ async def position(page: Page) -> datetime:
 async def server(clips: Clips, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
     """Return a server with 80 s of recordings in two files, a gap, and 40 s."""
     folder = tmp_path_factory.mktemp("playback")
-    shelf = Shelf(folder)
-    shelf.record(clips[CLIP], BEGIN, 5)
-    shelf.record(clips[CLIP], BEGIN + timedelta(seconds=40), 5)
-    shelf.record(clips[CLIP], GAP_END, 5)
-    shelf.lack(GAP_BEGIN, GAP_END, "offline", "no answer from the camera")
-    await shelf.close()
+    mediastore = Mediastore(folder)
+    mediastore.record(clips[CLIP], BEGIN, 5)
+    mediastore.record(clips[CLIP], BEGIN + timedelta(seconds=40), 5)
+    mediastore.record(clips[CLIP], GAP_END, 5)
+    mediastore.lack(GAP_BEGIN, GAP_END, "offline", "no answer from the camera")
+    await mediastore.close()
     source = {"token": "front", "name": "Front door", "type": "file", "url": "clip.mp4"}
     server = Server(
         folder,
@@ -204,7 +204,7 @@ async def test_a_lost_connection_goes_on_where_it_was(page: Page) -> None:
 
 
 async def test_a_file_by_its_name_to_its_end(page: Page) -> None:
-    await page.evaluate(PLAY, ["ws", {"begintime": "0", "endtime": "0", "filename": "front-001"}])
+    await page.evaluate(PLAY, ["ws", {"begintime": "0", "endtime": "0", "filename": "front-2"}])
     await watch(page, 0.3)
     assert await position(page) > BEGIN + timedelta(seconds=40)
     await seek(page, BEGIN + timedelta(seconds=79))

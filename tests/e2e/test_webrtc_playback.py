@@ -16,7 +16,7 @@ from tests.e2e.screen import READ, look, watch_each
 from tests.e2e.server import Server
 from tests.e2e.webrtc import SPY, figures, free_port
 from tests.fakes.clips import Clips
-from tests.fakes.recorded_clip import put_recording
+from tests.fakes.mediastore import put_recording
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90)]
 

@@ -22,8 +22,8 @@ from h5sup.sources.source import Transcodes
 from h5sup.store.media_index import MediaIndex
 from tests.conftest import child_processes
 from tests.fakes.clips import Clips, decode_frame_indexes
+from tests.fakes.mediastore import Mediastore
 from tests.fakes.recordings import Strict
-from tests.fakes.shelf import Shelf
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -80,8 +80,10 @@ class Theatre:
 
 
 @asynccontextmanager
-async def theatre(folder: Path, shelf: Shelf, *, transcodes: int = 2) -> AsyncIterator[Theatre]:
-    await shelf.close()
+async def theatre(
+    folder: Path, mediastore: Mediastore, *, transcodes: int = 2
+) -> AsyncIterator[Theatre]:
+    await mediastore.close()
     index = MediaIndex(folder / "data")
     await index.open()
     tools = await find_tools("ffmpeg", "ffprobe")
@@ -110,9 +112,9 @@ def runs_from(shown: list[int]) -> list[tuple[int, int]]:
 async def test_a_seek_into_a_long_gop_shows_the_asked_picture_within_half_a_second(
     tmp_path: Path, clips: Clips
 ) -> None:
-    shelf = Shelf(tmp_path)
-    shelf.record(clips["h264_gop4"], NOON, 1, gop=timedelta(seconds=4))
-    async with theatre(tmp_path, shelf) as made, made.watch(8) as seen:
+    mediastore = Mediastore(tmp_path)
+    mediastore.record(clips["h264_gop4"], NOON)
+    async with theatre(tmp_path, mediastore) as made, made.watch(8) as seen:
         loop = asyncio.get_running_loop()
         seen.player.start()
         await seen.play(0.4)
@@ -137,9 +139,9 @@ async def test_a_seek_into_a_long_gop_shows_the_asked_picture_within_half_a_seco
 async def test_h265_for_who_takes_none_is_h264_from_one_ffmpeg(
     tmp_path: Path, clips: Clips
 ) -> None:
-    shelf = Shelf(tmp_path)
-    shelf.record(clips["hevc_aac"], NOON, 1)
-    async with theatre(tmp_path, shelf, transcodes=1) as made, made.watch(8) as seen:
+    mediastore = Mediastore(tmp_path)
+    mediastore.record(clips["hevc_aac"], NOON)
+    async with theatre(tmp_path, mediastore, transcodes=1) as made, made.watch(8) as seen:
         assert seen.player.mime == 'video/mp4; codecs="avc1.42C028, mp4a.40.2"'
         with pytest.raises(UnavailableError, match="transcodes are in use"):
             await made.playbacks.open(seen.player.request)
@@ -172,9 +174,9 @@ async def test_h265_for_who_takes_none_is_h264_from_one_ffmpeg(
 
 
 async def test_h265_as_it_lies_takes_no_ffmpeg(tmp_path: Path, clips: Clips) -> None:
-    shelf = Shelf(tmp_path)
-    shelf.record(clips["hevc_aac"], NOON, 1)
-    async with theatre(tmp_path, shelf) as made, made.watch(8, hevc=True) as seen:
+    mediastore = Mediastore(tmp_path)
+    mediastore.record(clips["hevc_aac"], NOON)
+    async with theatre(tmp_path, mediastore) as made, made.watch(8, hevc=True) as seen:
         assert 'codecs="hvc1.' in seen.player.mime
         seen.player.start()
         seen.player.seek(2.0)
@@ -184,10 +186,10 @@ async def test_h265_as_it_lies_takes_no_ffmpeg(tmp_path: Path, clips: Clips) -> 
 
 
 async def test_a_camera_that_changes_its_codec_plays_on(tmp_path: Path, clips: Clips) -> None:
-    shelf = Shelf(tmp_path)
+    mediastore = Mediastore(tmp_path)
     for index, name in enumerate(("h264_mute", "hevc_aac", "h264_aac")):
-        shelf.record(clips[name], NOON + timedelta(seconds=8 * index), 1)
-    async with theatre(tmp_path, shelf) as made, made.watch(24, hevc=True) as seen:
+        mediastore.record(clips[name], NOON + timedelta(seconds=8 * index), 1)
+    async with theatre(tmp_path, mediastore) as made, made.watch(24, hevc=True) as seen:
         assert 'codecs="avc1.42C00D, mp4a.40.2"' in seen.player.mime
         seen.player.start()
         seen.player.seek(7.5)
@@ -203,10 +205,10 @@ async def test_a_camera_that_changes_its_codec_plays_on(tmp_path: Path, clips: C
 
 
 async def test_pictures_out_of_order_and_sound_for_webrtc(tmp_path: Path, clips: Clips) -> None:
-    shelf = Shelf(tmp_path)
-    shelf.record(clips["h264_bframes"], NOON, 1, gop=timedelta(seconds=2))
+    mediastore = Mediastore(tmp_path)
+    mediastore.record(clips["h264_bframes"], NOON)
     async with (
-        theatre(tmp_path, shelf) as made,
+        theatre(tmp_path, mediastore) as made,
         made.watch(8, hevc=True, b_frames=False, opus=True) as seen,
     ):
         assert seen.player.mime == 'video/mp4; codecs="avc1.42C028, opus"'
@@ -221,10 +223,10 @@ async def test_pictures_out_of_order_and_sound_for_webrtc(tmp_path: Path, clips:
 
 
 async def test_opus_beside_pictures_as_they_lie(tmp_path: Path, clips: Clips) -> None:
-    shelf = Shelf(tmp_path)
-    shelf.record(clips["h264_aac"], NOON, 1)
+    mediastore = Mediastore(tmp_path)
+    mediastore.record(clips["h264_aac"], NOON)
     async with (
-        theatre(tmp_path, shelf, transcodes=0) as made,
+        theatre(tmp_path, mediastore, transcodes=0) as made,
         made.watch(8, b_frames=False, opus=True) as seen,
     ):
         assert seen.player.mime == 'video/mp4; codecs="avc1.42C00D, opus"'

@@ -47,16 +47,15 @@ export function makeDeck(actions) {
   const record = iconButton("record", t("pbRecord"), actions.onRecord);
   record.classList.add("deck-record");
   for (const one of [picture, cut, record]) one.hidden = true; // until the role is known
+  const previous = iconButton("previous", t("pbPrevious"), () => actions.onRecording(-1));
+  const back = iconButton("back10", t("pbBack"), () => actions.onSkip(-10));
+  const on = iconButton("on10", t("pbOn"), () => actions.onSkip(10));
+  const next = iconButton("next", t("pbNext"), () => actions.onRecording(1));
+  const needing = [previous, back, play, on, next, picture, cut]; // something to play
   const element = make(
     "div",
     { class: "deck", role: "toolbar", "aria-label": t("pbControls") },
-    group(
-      iconButton("previous", t("pbPrevious"), () => actions.onRecording(-1)),
-      iconButton("back10", t("pbBack"), () => actions.onSkip(-10)),
-      play,
-      iconButton("on10", t("pbOn"), () => actions.onSkip(10)),
-      iconButton("next", t("pbNext"), () => actions.onRecording(1)),
-    ),
+    group(previous, back, play, on, next),
     time,
     group(speed, way),
     make("div", { class: "spacer" }),
@@ -81,6 +80,10 @@ export function makeDeck(actions) {
     offerFile(href) {
       file.hidden = href === "";
       if (file.getAttribute("href") !== href) file.setAttribute("href", href);
+    },
+    /** @param {boolean} hasMedia whether there is anything to play */
+    enable(hasMedia) {
+      for (const one of needing) one.disabled = !hasMedia;
     },
     /** Offer what changes something. */
     allow() {

@@ -94,7 +94,7 @@ class ReplayView {
   /** @returns {import("./deck.js").DeckActions} */
   #actions() {
     return {
-      onPlay: () => this.#replay.pause(!this.#replay.isPaused),
+      onPlay: () => this.#play(),
       onSkip: (seconds) => this.#goTo(this.#replay.position + seconds * 1000),
       onRecording: (direction) => this.#toRecording(direction),
       onSpeed: (speed) => this.#replay.setSpeed(speed),
@@ -185,6 +185,7 @@ class ReplayView {
     const shown = this.#book.at(ms);
     this.#deck.update(replay.state === "playing" && !replay.isPaused, ms);
     this.#deck.offerFile(shown ? api.fileUrl(shown.path) : "");
+    this.#deck.enable(!this.#book.isEmpty);
     this.#deck.zoomed(this.#timeline.zoomed);
     this.#deck.recording(this.#book.isRecordedByHand);
     this.#screen.update(replay, this.#book);
@@ -218,6 +219,14 @@ class ReplayView {
     this.#timeline.moveTo(to);
     clearTimeout(this.#remembering);
     this.#remembering = setTimeout(() => remember(to), 1000);
+  }
+
+  /** Play, pause, or play again what has come to its end. */
+  #play() {
+    const replay = this.#replay;
+    if (replay.state !== "ended") return replay.pause(!replay.isPaused);
+    this.#goTo(this.#book.beginning(Date.now()));
+    replay.pause(false);
   }
 
   /** @param {number} direction */
@@ -272,7 +281,7 @@ class ReplayView {
     const isButton = target.closest("button, a") !== null;
     /** @type {Record<string, () => void>} */
     const keys = {
-      k: () => this.#replay.pause(!this.#replay.isPaused),
+      k: () => this.#play(),
       j: () => this.#goTo(this.#replay.position - 10_000),
       l: () => this.#goTo(this.#replay.position + 10_000),
       n: () => this.#toRecording(1),
