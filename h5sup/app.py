@@ -43,6 +43,7 @@ from h5sup.api.process_metrics import (
     collect_restarts,
     find_processes,
 )
+from h5sup.api.recorder_metrics import collect_recorders
 from h5sup.api.recording_metrics import collect_mediastore, collect_recordings
 from h5sup.api.report import build_report
 from h5sup.api.services import Services, SystemFacts
@@ -420,6 +421,7 @@ class Server:
         exposition.add(
             lambda: collect_events(notifier.hub, notifier.webhooks.hooks, notifier.mqtt)
         )
+        exposition.add(lambda: collect_recorders(recording.recordings.recorders))
         exposition.add(lambda: collect_limits(limits, HLS_ROOM_BYTES))
         exposition.add(lambda: collect_connections(self._door))
         exposition.add(lambda: collect_mediastore(recording.volume, recording.forecast))

@@ -82,9 +82,9 @@ class Recorder:
         return any(one.name == name for one in (*self._recordings, *self._ended))
 
     @property
-    def is_active(self) -> bool:
-        """Return whether pictures of the source go to the disk."""
-        return any(one.is_active for one in self._recordings)
+    def running(self) -> int:
+        """Return how many recordings go to the disk now."""
+        return sum(one.is_active for one in self._recordings)
 
     @property
     def preroll_bytes(self) -> int:

@@ -163,15 +163,10 @@ class Recordings:
         """Return one for each source, for their figures."""
         return tuple(self._recorders.values())
 
-    @property
-    def queue_limit_bytes(self) -> int:
-        """Return how much of one source may wait for the disk."""
-        return self._settings.queue_bytes
-
     def is_recording(self, token: str) -> bool:
         """Return whether pictures of the source go to the disk."""
         recorder = self._recorders.get(token)
-        return recorder is not None and recorder.is_active
+        return recorder is not None and recorder.running > 0
 
     def has_session(self, token: str) -> bool:
         """Return whether a recording that was begun by hand runs, or waits for pictures."""

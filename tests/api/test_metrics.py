@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 from h5sup.api.metrics import (
@@ -12,8 +13,10 @@ from h5sup.api.metrics import (
     collect_sources,
     serve,
 )
+from h5sup.api.recorder_metrics import collect_recorders
 from h5sup.api.recording_metrics import collect_mediastore, collect_recordings
 from h5sup.metrics.exposition import Exposition
+from h5sup.recording.tape import Queue
 from tests.api.fakes import (
     FakeConnections,
     FakeForecast,
@@ -23,6 +26,14 @@ from tests.api.fakes import (
     FakeSources,
     source,
 )
+
+
+@dataclass
+class FakeRecorder:
+    token: str
+    queue: Queue
+    running: int = 2
+    preroll_bytes: int = 30
 
 
 class FakeHls:
@@ -99,3 +110,18 @@ def test_prometheus_is_told_of_the_disk_of_recordings() -> None:
 
 def test_nothing_connected_is_no_error() -> None:
     assert not any("rtc_" in name for name in render(figures=[]))
+
+
+def test_prometheus_is_told_of_recordings_and_of_what_waits_for_the_disk() -> None:
+    exposition = Exposition()
+    queue = Queue(1_000_000, size_bytes=500, dropped_gops=4, written_bytes=70)
+    exposition.add(lambda: collect_recorders([FakeRecorder("yard", queue)]))
+    lines = exposition.render().decode().splitlines()
+    assert [line for line in lines if not line.startswith("#")] == [
+        'h5sup_recordings_running{token="yard"} 2.0',
+        'h5sup_recording_written_bytes_total{token="yard"} 70.0',
+        'h5sup_recording_gops_dropped_total{token="yard"} 4.0',
+        'h5sup_recording_queue_bytes{token="yard"} 500.0',
+        "h5sup_recording_queue_limit_bytes 1e+06",
+        'h5sup_recording_preroll_bytes{token="yard"} 30.0',
+    ]
