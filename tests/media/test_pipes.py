@@ -7,10 +7,13 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from unittest.mock import MagicMock
 
 import pytest
 
+from h5sup.bus.channel import Channel
 from h5sup.sources import idle, pipes
+from h5sup.sources.attempts import FeedAttempt
 from h5sup.sources.pipes import PipeReader, open_pipe
 
 LONG_S = 3600.0
@@ -132,3 +135,17 @@ def is_open(fd: int) -> bool:
     except OSError:
         return False
     return True
+
+
+async def test_what_a_process_wrote_last_is_taken_when_it_is_gone(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipes, "IDLE_S", LONG_S)
+    chunks: list[bytes] = []
+    feed = MagicMock(channel=Channel("front", "main", "copy", gop_bytes=1))
+    attempt = FeedAttempt(feed, MagicMock())
+    attempt._reader = PipeReader(pipe[0], chunks.append)
+    attempt._reader.set_watched(False)
+    os.write(pipe[1], b"the thief's face")
+    await attempt.close()
+    assert chunks == [b"the thief's face"]
