@@ -24,6 +24,7 @@ from tests.bench.crowd import crowded
 from tests.bench.index import index
 from tests.bench.llhls import llhls
 from tests.bench.measure import CACHE, cpu_s, in_chromium, row, server_of
+from tests.bench.record import record
 from tests.bench.rest import rest
 from tests.bench.rtc import rtc
 from tests.bench.rtc_playback import rtc_playback
@@ -224,6 +225,7 @@ PARTS = {
     "rtc_playback": rtc_playback,
     "rest": rest,
     "crowd": crowded,
+    "record": record,
     "index": index,
 }
 
