@@ -59,6 +59,8 @@ class Order:
     """Of its first file."""
     ends_us: int = 0
     """When it ends by itself, on the wall's clock; 0 for never."""
+    goes_on: bool = False
+    """It was begun before a restart, and its first file is closed."""
 
     @property
     def key(self) -> str:
@@ -96,7 +98,7 @@ class Recording:
         self._hub = hub
         self._segment_s = segment_s
         self._on_failure = on_failure
-        self._path = order.path
+        self._path = "" if order.goes_on else order.path
         self._tape: Tape | None = None
         self._tapes: list[Tape] = []
 

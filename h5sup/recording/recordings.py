@@ -329,6 +329,7 @@ class Recordings:
                     "token": order.token,
                     "form": order.form,
                     "name": order.name,
+                    "path": order.path,
                     "ends_us": order.ends_us,
                 }
             )
@@ -406,7 +407,9 @@ class Recordings:
                 trigger="manual",
                 form=raw["form"],
                 name=raw["name"],
+                path=raw["path"],
                 ends_us=raw["ends_us"],
+                goes_on=True,
             )
             self._place(recorder, order)
 

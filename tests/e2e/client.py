@@ -94,6 +94,12 @@ class Client:
         for token in tokens:
             await self.until_state(token, "RUNNING")
 
+    async def until_recording(self, token: str) -> None:
+        """Wait until a source is recorded."""
+        async with asyncio.timeout(30.0):
+            while not (await self.source(token))["bRec"]:
+                await asyncio.sleep(0.05)
+
     @asynccontextmanager
     async def watch(self, token: str, /, **parameters: str) -> AsyncIterator[Viewer]:
         """Watch a source over WebSocket until the block ends."""
