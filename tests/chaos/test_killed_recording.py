@@ -59,11 +59,11 @@ async def test_a_killed_manager_loses_at_most_a_gop_and_goes_on(
         parts = await search(client, "SearchByFilename", filename=begun["strFileName"])
         assert len(parts) == 2
         assert all(int(one["strDuration"]) > 0 for one in parts)
-        always = await search(client, "Search", **EVER)
-        assert len([one for one in always if one["nType"] == "H5_REC_SCHEDULE"]) == 2
         async with asyncio.timeout(10):
             while (gap := await only_gap(client))["bLasting"]:  # to the end of the first GOP
                 await asyncio.sleep(0.05)
         assert gap["strCause"] == "restart"
+        always = await search(client, "Search", **EVER)
+        assert len([one for one in always if one["nType"] == "H5_REC_SCHEDULE"]) == 2
     healed = await asyncio.to_thread(decode_frame_indexes, path)
     assert healed == shown
