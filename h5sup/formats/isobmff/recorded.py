@@ -16,23 +16,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import accumulate
 from struct import Struct
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from h5sup.base.errors import MediaFormatError
-from h5sup.formats.isobmff.boxes import BOX, BOX_HEADER_LENGTH, U64, boxes
-from h5sup.formats.isobmff.build import NewRun, build_fragment
-from h5sup.formats.isobmff.fragment import (
-    SAMPLE_IS_NON_SYNC,
-    ParsedFragment,
-    Sample,
-    TrackRun,
-    parse_fragment,
-)
-from h5sup.formats.isobmff.gop_table import SECOND_US, GopTable, StoredGop, build_prft
+from h5sup.formats.isobmff.boxes import BOX, BOX_HEADER_LENGTH, boxes
+from h5sup.formats.isobmff.fragment import ParsedFragment, Sample, TrackRun
+from h5sup.formats.isobmff.gop_table import PRFT, SECOND_US, GopTable, StoredGop, build_prft
 from h5sup.formats.isobmff.init_segment import InitSegment
-from h5sup.formats.isobmff.sample_tables import SampleTable, build_movie, end_of_run
+from h5sup.formats.isobmff.laying import Buffer as Buffer
+from h5sup.formats.isobmff.laying import Clock, lay_gop
+from h5sup.formats.isobmff.sample_tables import SampleTable, build_movie
 from h5sup.formats.isobmff.track import Track
 
 NOTE_VERSION = "h5sup"  # the key whose value tells which version of this layout a file has
@@ -41,8 +37,6 @@ PLACE_HOLDER = Struct(">I4s8x").pack(16, b"free")
 MEDIA_HEADER = Struct(">I4sQ")  # an mdat of 64 bits: as long as the place holder
 MAX_NOTE_BYTES = 64 * 1024
 MAX_GOP_BYTES = 1 << 31  # offsets within a GOP have 32 bits
-
-Buffer = bytes | bytearray | memoryview
 
 
 class Recordable(Protocol):
@@ -96,23 +90,6 @@ class Contents:
         return Closing(tail, patch_at, MEDIA_HEADER.pack(1, b"mdat", end - patch_at))
 
 
-class _Clock(NamedTuple):
-    """How a channel's times become the file's, and where the tracks of the file end."""
-
-    video_shift: int = 0
-    audio_shift: int = 0
-    source_next: int | None = None  # on the channel: there the pictures go on
-    video_next: int = 0
-    audio_next: int = 0
-
-
-class _Placed(NamedTuple):
-    """A fragment of the newest GOP; it is in the tables once the next one is there."""
-
-    offset: int
-    parsed: ParsedFragment
-
-
 class MovieWriter:
     """Builds one file. Not for several threads; nothing is written here.
 
@@ -126,8 +103,9 @@ class MovieWriter:
         self.size_bytes = len(self.head)
         """How long the file is, once all that was returned is written."""
         self._contents = Contents(init)
-        self._clock = self._clock_before = _Clock()
-        self._newest: list[_Placed] = []
+        self._clock = self._clock_before = Clock()
+        # (offset in the GOP, fragment): in the tables once the next GOP is there
+        self._newest: list[tuple[int, ParsedFragment]] = []
 
     @property
     def gops(self) -> GopTable:
@@ -148,28 +126,19 @@ class MovieWriter:
         it can't be written, call `take_back()`. Raises MediaFormatError and changes nothing when
         the GOP does not begin with a key picture or its times go back.
         """
-        sources = [(one.data, parse_fragment(one.data, self.init)) for one in fragments]
-        clock = _begin(self._clock, sources, self.init)
-        track = self._contents.video.track
-        dts = clock.video_next
-        buffers: list[Buffer] = [build_prft(track.id, wall_us, dts)]
-        offset = len(buffers[0])
-        placed: list[_Placed] = []
-        for source in sources:
-            data, parsed = self._without_overlap(*source, clock)
-            if parsed.video is None and parsed.audio is None:
-                continue
-            head, parsed, clock = _place(data, parsed, clock)
-            placed.append(_Placed(offset, parsed))
-            buffers += (head, memoryview(data)[len(head) :])
-            offset += len(data)
-        if offset > MAX_GOP_BYTES:
-            raise MediaFormatError(f"a GOP of {offset} bytes can't be recorded")
+        laid = lay_gop(self.init, self._clock, [one.data for one in fragments])
+        prft = build_prft(self._contents.video.track.id, wall_us, laid.dts)
+        size = len(prft) + sum(part.size for part in laid.parts)
+        if size > MAX_GOP_BYTES:
+            raise MediaFormatError(f"a GOP of {size} bytes can't be recorded")
         self._note_newest()
-        self._clock_before, self._clock, self._newest = self._clock, clock, placed
-        self.gops.append(StoredGop(self.size_bytes, offset, dts, clock.video_next - dts, wall_us))
-        self.size_bytes += offset
-        return buffers
+        self._clock_before, self._clock = self._clock, laid.clock
+        offsets = accumulate((part.size for part in laid.parts), initial=PRFT.size)
+        self._newest = [(at, part.parsed) for at, part in zip(offsets, laid.parts, strict=False)]
+        duration = laid.clock.video_next - laid.dts
+        self.gops.append(StoredGop(self.size_bytes, size, laid.dts, duration, wall_us))
+        self.size_bytes += size
+        return [prft, *laid.buffers()]
 
     def take_back(self) -> None:
         """Forget the newest GOP, once: it could not be written."""
@@ -186,83 +155,6 @@ class MovieWriter:
         for offset, parsed in self._newest:
             self._contents.add(self.gops[-1].offset, offset, parsed)
         self._newest = []
-
-    def _without_overlap(
-        self, data: bytes, parsed: ParsedFragment, clock: _Clock
-    ) -> tuple[bytes, ParsedFragment]:
-        """Leave out sound that belongs to before the file, or to where sound is already.
-
-        It comes a little before or after its picture, so this happens where times jump.
-        """
-        sound = parsed.audio
-        if sound is None or sound.dts + clock.audio_shift >= clock.audio_next:
-            return data, parsed
-        dts, kept = sound.dts, list(sound.samples)
-        while kept and dts + clock.audio_shift < clock.audio_next:
-            dts += kept.pop(0).duration
-        runs = [_as_new(run, run.dts, run.samples, data) for run in (parsed.video,) if run]
-        if kept:
-            runs.append(_as_new(sound, dts, kept, data))
-        if not runs:
-            return data, ParsedFragment(None, None)
-        data = build_fragment(0, *runs)
-        return data, parse_fragment(data, self.init)
-
-
-def _begin(
-    clock: _Clock, sources: Sequence[tuple[bytes, ParsedFragment]], init: InitSegment
-) -> _Clock:
-    """Return the clock by which the pictures of a GOP go on where those before end."""
-    video = next((parsed.video for _, parsed in sources if parsed.video), None)
-    audio = next((parsed.audio for _, parsed in sources if parsed.audio), None)
-    if video is None or video.samples[0].flags & SAMPLE_IS_NON_SYNC:
-        raise MediaFormatError("a GOP to record must begin with a key picture")
-    if video.dts == clock.source_next:
-        return clock
-    picture_hz = video.track.timescale
-    sound_hz = init.audio.timescale if init.audio else 1
-    if (
-        clock.source_next is None
-        and audio is not None
-        and audio.dts * picture_hz < video.dts * sound_hz
-    ):
-        video_shift = -(audio.dts * picture_hz // sound_hz)  # the file begins with sound
-        audio_shift = -audio.dts
-    else:
-        video_shift = clock.video_next - video.dts
-        audio_shift = video_shift * sound_hz // picture_hz
-    return clock._replace(
-        video_shift=video_shift, audio_shift=audio_shift, video_next=video.dts + video_shift
-    )
-
-
-def _place(
-    data: bytes, parsed: ParsedFragment, clock: _Clock
-) -> tuple[bytearray, ParsedFragment, _Clock]:
-    """Return the head of a fragment with the file's times, what it holds, and the clock after."""
-    head = bytearray(data[: BOX.unpack_from(data, 0)[0] + BOX_HEADER_LENGTH])
-    video, audio = parsed.video, parsed.audio
-    if video is not None:
-        source_next = video.dts + video.duration
-        video, video_next = _moved(head, video, clock.video_shift, clock.video_next)
-        clock = clock._replace(source_next=source_next, video_next=video_next)
-    if audio is not None:
-        audio, audio_next = _moved(head, audio, clock.audio_shift, clock.audio_next)
-        clock = clock._replace(audio_next=audio_next)
-    return head, ParsedFragment(video, audio), clock
-
-
-def _moved(head: bytearray, run: TrackRun, shift: int, expected: int) -> tuple[TrackRun, int]:
-    """Write a run's time in the file into the head; return the run with that, and its end."""
-    moved = replace(run, dts=run.dts + shift)
-    end = end_of_run(moved, expected)
-    U64.pack_into(head, run.tfdt_at, moved.dts)
-    return moved, end
-
-
-def _as_new(run: TrackRun, dts: int, samples: Sequence[Sample], data: bytes) -> NewRun:
-    payload = b"".join([data[one.start : one.start + one.size] for one in samples])
-    return NewRun(run.track, dts, samples, payload)
 
 
 def build_head(init: InitSegment, note: Mapping[str, str]) -> tuple[bytes, int]:

@@ -129,6 +129,7 @@ def test_the_timeline_begins_at_0_with_whatever_comes_first() -> None:
     assert writer.gops[0].dts == 534
     tracks = read_tracks(close(growing, writer.close()))
     assert tracks[1].edits == [(534, -1), (5 * PICTURE, 0)]
+    assert movie_header(growing + writer.close().tail)[1] == 534 + 5 * PICTURE
     assert tracks[2].edits == []
 
     trailing = Camera(video_dts=128_000, audio_dts=490_000)

@@ -258,6 +258,11 @@ def test_wall_times_survive_to_the_microsecond(wall_us: int, dts: int) -> None:
     assert parse_prft(build_prft(1, wall_us, dts)) == (wall_us, dts)
 
 
+def test_wall_times_go_on_after_the_seconds_of_ntp_begin_anew() -> None:
+    in_2040_us = 2_208_988_800 * SECOND_US
+    assert parse_prft(build_prft(1, in_2040_us, 0)) == (in_2040_us, 0)
+
+
 def test_a_prft_of_others_is_refused() -> None:
     with pytest.raises(MediaFormatError, match="cut off"):
         parse_prft(build_prft(1, BEGIN_US, 0)[:-1])
