@@ -360,6 +360,7 @@ class Server:
             library=recording.library,
             mediastore=recording.volume,
             forecast=recording.forecast,
+            archives=recording.archives,
             restarter=self,
             system=SystemFacts(
                 version=__version__,

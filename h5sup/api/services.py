@@ -17,6 +17,7 @@ from h5sup.bus.channel import Channel, ChannelState
 from h5sup.config.model import SourceConfig
 from h5sup.ffmpeg.codecs import Codecs
 from h5sup.metrics.machine import Load
+from h5sup.recording.archive.plan import ArchiveRequest
 from h5sup.recording.outlook import Outlook
 from h5sup.recording.recordings import Begun, Moment
 from h5sup.recording.volume import State
@@ -278,6 +279,23 @@ class Forecast(Protocol):
         """As it was seen last."""
 
 
+class Archives(Protocol):
+    """Stretches of time made into one file each."""
+
+    async def request(self, request: ArchiveRequest) -> StoredFile:
+        """Begin one and return where it will lie.
+
+        Raises NotFoundError when nothing was recorded in this time, UnavailableError when it
+        can't be made.
+        """
+
+    async def percentage(self, token: str, filename: str) -> int:
+        """Return how far one is, 1 to 100.
+
+        Raises NotFoundError for one that nobody asked for, UnavailableError for one that failed.
+        """
+
+
 class Restarter(Protocol):
     """What starts the server anew."""
 
@@ -314,6 +332,7 @@ class Services:
     library: Library
     mediastore: Mediastore
     forecast: Forecast
+    archives: Archives
     restarter: Restarter
     system: SystemFacts
     loading_image: bytes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from h5sup.api import (
+    archive,
     cloud,
     connections,
     library,
@@ -24,6 +25,7 @@ DECLARED: tuple[AnyCall, ...] = (
     *streams.CALLS,
     *recording.CALLS,
     *library.CALLS,
+    *archive.CALLS,
     *cloud.CALLS,
     *connections.CALLS,
 )

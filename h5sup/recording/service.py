@@ -8,6 +8,7 @@ from pathlib import Path
 from h5sup.config.model import RecordingConfig
 from h5sup.events.hub import Hub
 from h5sup.recording.absence import Absence
+from h5sup.recording.archive.archives import Archives
 from h5sup.recording.healing import Healing
 from h5sup.recording.library import Library
 from h5sup.recording.mounts import MountGuard
@@ -61,6 +62,14 @@ class RecordingService:
         self.playbacks = RecordedPlaybacks(
             self.index, folders.mediastore, limit=playbacks, kit=kit, transcodes=transcodes
         )
+        self.archives = Archives(
+            self.index,
+            folders.mediastore,
+            kit.tools,
+            kit.launcher,
+            limit=config.archives,
+            refusal=self.volume.refusal,
+        )
         self.index.on_loss = self.healing.again
         self.volume.on_return = self.healing.again
 
@@ -68,6 +77,7 @@ class RecordingService:
         """Open the index and look at the disk; what takes long goes on in the background."""
         await self.index.open()
         await self.volume.start()
+        await self.archives.start()
         await self.absence.settle()
         self.absence.start()
         self.healing.start()
@@ -80,6 +90,7 @@ class RecordingService:
 
     async def close(self) -> None:
         """End what runs, the index last."""
+        await self.archives.close()
         await self.playbacks.close()
         await self.recordings.close()
         await self.forecast.close()

@@ -78,8 +78,27 @@ class Total:
     duration_us: int
 
 
+ArchiveState = Literal["waiting", "running", "done", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """An archive that was asked for, whatever became of it."""
+
+    id: int = 0
+    token: str
+    filename: str
+    path: str
+    """Below mediastore, once it is done."""
+    state: ArchiveState = "waiting"
+    reason: str = ""
+    """Why it failed, one sentence."""
+
+
 FILE_COLUMNS = tuple(field.name for field in fields(StoredFile))
 GAP_COLUMNS = tuple(field.name for field in fields(Gap))
+ARCHIVE_COLUMNS = tuple(field.name for field in fields(Archive))
+MAX_ARCHIVES = 1000  # whose fate is kept; files are found without
 
 
 class MediaIndex:
@@ -340,6 +359,27 @@ class MediaIndex:
         sql = "DELETE FROM gaps WHERE end_us < ?"
         await self._database.write(lambda one: one.execute(sql, (before_us,)))
 
+    # archives
+
+    async def add_archive(self, archive: Archive) -> None:
+        """Keep an archive that was asked for; the oldest are forgotten."""
+        await self._database.write(lambda one: _put_archive(one, archive))
+
+    async def set_archive(self, archive: Archive, state: ArchiveState, reason: str = "") -> None:
+        """Say what has become of an archive; ids may mean others after a new beginning."""
+        sql = "UPDATE archives SET state = ?, reason = ? WHERE token = ? AND filename = ?"
+        values = (state, reason, archive.token, archive.filename)
+        await self._database.write(lambda one: one.execute(sql, values))
+
+    async def find_archive(self, token: str, filename: str) -> Archive | None:
+        """Return the archive of this name."""
+        found = await self._read_archives("WHERE token = ? AND filename = ?", token, filename)
+        return found[0] if found else None
+
+    async def find_unfinished_archives(self) -> list[Archive]:
+        """Return the archives that wait or are being made, or were when an earlier run died."""
+        return await self._read_archives("WHERE state IN ('waiting', 'running') ORDER BY id")
+
     # notes
 
     async def note(self, name: str, number: int) -> None:
@@ -368,6 +408,15 @@ class MediaIndex:
         return await self._database.read(
             lambda one: [
                 Gap(**dict(zip(GAP_COLUMNS, row, strict=True))) for row in one.execute(sql, values)
+            ]
+        )
+
+    async def _read_archives(self, rest: str, *values: str) -> list[Archive]:
+        sql = f"SELECT {_names(ARCHIVE_COLUMNS)} FROM archives {rest}"
+        return await self._database.read(
+            lambda one: [
+                Archive(**dict(zip(ARCHIVE_COLUMNS, row, strict=True)))
+                for row in one.execute(sql, values)
             ]
         )
 
@@ -438,7 +487,7 @@ def _insert(
     connection: sqlite3.Connection,
     table: str,
     columns: tuple[str, ...],
-    record: StoredFile | Gap,
+    record: StoredFile | Gap | Archive,
     conflict: str = "",
 ) -> int:
     """Insert all but the id where it is 0, and return the id."""
@@ -461,6 +510,11 @@ def _put_file(connection: sqlite3.Connection, file: StoredFile) -> int:
         file,
         f"ON CONFLICT (path) DO UPDATE SET {changes} ON CONFLICT (id) DO UPDATE SET {changes}",
     )
+
+
+def _put_archive(connection: sqlite3.Connection, archive: Archive) -> None:
+    number = _insert(connection, "archives", ARCHIVE_COLUMNS, archive)
+    connection.execute("DELETE FROM archives WHERE id <= ?", (number - MAX_ARCHIVES,))
 
 
 def _put_files(connection: sqlite3.Connection, files: list[StoredFile]) -> None:

@@ -7,7 +7,7 @@ far back as its longest can reach: one day is found as fast beside files of 24 h
 
 from __future__ import annotations
 
-VERSION = 1  # media.db's user_version; another one's file is set aside and built anew
+VERSION = 2  # media.db's user_version; another one's file is set aside and built anew
 
 SECOND_US = 1_000_000
 DAY_US = 86_400 * SECOND_US
@@ -104,5 +104,14 @@ CREATE TABLE gaps (
 );
 CREATE INDEX gaps_by_time ON gaps (token, span, start_us);
 CREATE INDEX gaps_by_age ON gaps (end_us);
+CREATE TABLE archives (
+    id INTEGER PRIMARY KEY,
+    token TEXT NOT NULL,
+    filename TEXT NOT NULL,
+    path TEXT NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL
+);
+CREATE INDEX archives_by_name ON archives (token, filename);
 CREATE TABLE notes (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
 """

@@ -35,6 +35,7 @@ from h5sup.store.store import Store
 from h5sup.web.site import Site
 from tests.api.fakes import (
     LOADING,
+    FakeArchives,
     FakeCodecs,
     FakeConnections,
     FakeForecast,
@@ -80,6 +81,7 @@ class Backend:
     clock: Clock
     rtc_viewers: FakeRtcViewers
     codecs: FakeCodecs
+    archives: FakeArchives
     restarter: FakeRestarter
     recordings: FakeRecordings
     hub: Hub
@@ -155,7 +157,7 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
             source("clip", type="file", url="a.mp4"),
         )
         pictures, rtc_viewers = FakePictures(), FakeRtcViewers()
-        codecs, restarter = FakeCodecs(), FakeRestarter()
+        codecs, archives, restarter = FakeCodecs(), FakeArchives(), FakeRestarter()
         recordings = FakeRecordings()
         services = Services(
             guard=guard,
@@ -172,6 +174,7 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
             library=library or FakeLibrary(),
             mediastore=FakeMediastore(),
             forecast=FakeForecast(),
+            archives=archives,
             restarter=restarter,
             system=SystemFacts(
                 version="0.1.0",
@@ -226,6 +229,7 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
             clock,
             rtc_viewers,
             codecs,
+            archives,
             restarter,
             recordings,
             hub,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import msgspec
@@ -13,6 +13,7 @@ from h5sup.config.model import SourceConfig
 from h5sup.ffmpeg.codecs import Codecs
 from h5sup.ffmpeg.supervisor import LogLine
 from h5sup.metrics.machine import Load
+from h5sup.recording.archive.plan import ArchiveRequest
 from h5sup.recording.library import Day
 from h5sup.recording.outlook import Outlook, Share
 from h5sup.recording.recordings import Begun, Moment
@@ -274,6 +275,27 @@ class FakeLibrary:
 
     async def find_days(self, token: str, year: int, month: int) -> list[Day]:
         return [Day(day, token == "front" and day == 25, has_alarm=False) for day in range(1, 31)]
+
+
+class FakeArchives:
+    """Begins an archive of `front` where something was recorded; one of its archives failed."""
+
+    def __init__(self) -> None:
+        self.asked: list[ArchiveRequest] = []
+
+    async def request(self, request: ArchiveRequest) -> StoredFile:
+        self.asked.append(request)
+        if request.token != "front":
+            raise NotFoundError("nothing was recorded")
+        path = "archive/front/2019-05-10TZ08/10-37-06/front-1.mp4"
+        return replace(FakeLibrary.file, kind="archive", path=path, filename="front-1.mp4")
+
+    async def percentage(self, token: str, filename: str) -> int:
+        if filename == "front-2.mp4":
+            raise UnavailableError("the disk was full")
+        if (token, filename) != ("front", "front-1.mp4"):
+            raise NotFoundError(f"source {token!r} has no archive {filename!r}")
+        return 37
 
 
 class FakeRestarter:

@@ -29,7 +29,7 @@ PLANNED = {
     "AddSrcONVIF", "AddRTMPPush", "GetDevice", "GetDeviceSrc", "GetGbDevice",
     "GetGbDeviceSrc", "AddDeviceHik", "AddDeviceDh", "DelDevice", "Ptz", "SetPreset", "DelPreset",
     "OnvifSearch", "OnvifProbe",
-    "Snapshot", "PathSnapshot", "PbSnapshot", "Archive", "GetArchiveStatus",
+    "Snapshot", "PathSnapshot", "PbSnapshot",
     "SearchDeviceRecordByTime", "SearchDeviceRecordCalendar",
 }  # fmt: skip
 # The manual has no change of a user but the password; its clients send both, ours need not.

@@ -17,7 +17,9 @@ MUXER = (
 )  # fmt: skip
 
 
-def fragments_of(clip: Path, ffmpeg: str, *options: str) -> tuple[InitSegment, list[Fragment]]:
+def fragments_of(
+    clip: Path, ffmpeg: str = "ffmpeg", *options: str
+) -> tuple[InitSegment, list[Fragment]]:
     """Return a clip as a channel would carry it; `options` stand before the output."""
     argv = [ffmpeg, "-hide_banner", "-loglevel", "error", "-i", str(clip)]
     argv += [*options, "-c", "copy", *MUXER]

@@ -10,7 +10,7 @@ from struct import Struct
 from h5sup.base.errors import MediaFormatError
 from h5sup.formats.isobmff.boxes import BOX, U32, boxes, children
 from h5sup.formats.isobmff.sample_entry import SampleEntry, describe_audio, describe_video
-from h5sup.formats.isobmff.track import Track
+from h5sup.formats.isobmff.track import Kind, Track
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +142,16 @@ def _without_track(moov: bytes, track_id: int) -> bytes:
             )
         out += BOX.pack(8 + len(body), kind) + body
     return bytes(out)
+
+
+def track_box(init: InitSegment, kind: Kind) -> bytes:
+    """Return the content of a track's `trak`, empty if there is none: alike for alike media."""
+    track = init.video if kind == "video" else init.audio
+    if track is not None:
+        for name, start, end in children(init.data, 0, len(init.data), b"moov"):
+            if name == b"trak" and trak_id(init.data[start:end]) == track.id:
+                return init.data[start:end]
+    return b""
 
 
 def trak_id(trak: bytes) -> int:

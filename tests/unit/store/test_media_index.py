@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from h5sup.base.errors import NotFoundError, UnavailableError
-from h5sup.store.media_index import FILE_NAME, Gap, Kind, MediaIndex, StoredFile
+from h5sup.store.media_index import FILE_NAME, Archive, Gap, Kind, MediaIndex, StoredFile
 from h5sup.store.media_schema import DAY_US, REACHES_US, SECOND_US
 
 MINUTE_US = 60 * SECOND_US
@@ -395,3 +395,27 @@ async def test_a_full_disk_changes_nothing_and_says_so(tmp_path: Path) -> None:
         )
         await index.add(file(1))
         assert await starts(index, 0, DAY_US) == [0, 1]
+
+
+async def test_what_became_of_archives_is_kept(tmp_path: Path) -> None:
+    row = Archive(id=1, token="front", filename="a.mp4", path="archive/front/x/y/a.mp4")
+    async with opened(tmp_path) as index:
+        await index.add_archive(row)
+        assert await index.find_unfinished_archives() == [row]
+        await index.set_archive(row, "failed", "the disk was full")
+    async with opened(tmp_path) as index:
+        assert await index.find_unfinished_archives() == []
+        kept = await index.find_archive("front", "a.mp4")
+        assert kept == replace(row, state="failed", reason="the disk was full")
+        assert await index.find_archive("back", "a.mp4") is None
+
+
+async def test_only_the_newest_archives_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("h5sup.store.media_index.MAX_ARCHIVES", 2)
+    async with opened(tmp_path) as index:
+        for number in range(3):
+            await index.add_archive(Archive(token="front", filename=f"{number}.mp4", path="x"))
+        found = [await index.find_archive("front", f"{number}.mp4") for number in range(3)]
+    assert [one is not None for one in found] == [False, True, True]

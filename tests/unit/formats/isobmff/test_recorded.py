@@ -18,7 +18,7 @@ from h5sup.formats.isobmff.fragment import (
     TrackRun,
     parse_fragment,
 )
-from h5sup.formats.isobmff.init_segment import InitSegment, parse_init
+from h5sup.formats.isobmff.init_segment import InitSegment, parse_init, track_box
 from h5sup.formats.isobmff.reader import SegmentReader, is_init
 from h5sup.formats.isobmff.recorded import MAX_NOTE_BYTES, MovieWriter
 from h5sup.formats.isobmff.sample_tables import MAX_HOLE, SampleTable
@@ -417,3 +417,12 @@ def test_a_table_counts_samples_that_do_not_lie_side_by_side_as_chunks() -> None
     many = samples + samples[2:] * 0xFFFF  # one more than a chunk can count
     table.add(1000, 32, TrackRun(init.video, 0, 0, many, ()))
     assert list(table._absolute_offsets()) == [1132, 1232, 1232]
+
+
+def test_a_track_is_told_from_another_by_its_box() -> None:
+    both, alone = Camera().init, Camera(audio=False).init
+    assert track_box(both, "video") == track_box(alone, "video") != b""
+    assert track_box(both, "audio") not in (b"", track_box(both, "video"))
+    assert track_box(alone, "audio") == b""
+    assert both.video is not None
+    assert track_box(replace(both, video=replace(both.video, id=9)), "video") == b""

@@ -1,0 +1,1 @@
+"""A stretch of recordings made into one MP4."""

@@ -1,0 +1,244 @@
+"""All archives: asked for, waiting, being made, finished or failed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from h5sup.base.clock import from_us, to_us
+from h5sup.base.errors import H5supError, MediaFormatError, NotFoundError, UnavailableError
+from h5sup.ffmpeg.process import Launcher
+from h5sup.ffmpeg.tools import Tools
+from h5sup.recording.archive.job import Job, Studio, part_of
+from h5sup.recording.archive.plan import ArchiveRequest, Plan, Way, build_plan, choose
+from h5sup.recording.names import build_name, build_path
+from h5sup.recording.playback.stored import Opened, open_file
+from h5sup.store.media_index import Archive, MediaIndex, StoredFile
+
+MAX_WAITING = 16
+MAX_FILES = 4000  # of one archive: a day in pieces of half a minute
+SPARE_THREADS = 2  # beside those that feed: for looking into files
+ENDED = 100
+RESTARTED = "h5sup was started anew before it was finished: ask for it again"
+STOPPED = "h5sup was stopped before it was finished: ask for it again"
+CANCELLED = "it was called off"
+UNREADABLE = "what was recorded in this time can't be read: its files are damaged or gone"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class _Making:
+    """An archive that waits or is being made."""
+
+    row: Archive
+    job: Job
+    plan: Plan
+    task: asyncio.Task[None] | None = None
+    reason: str = CANCELLED
+    """Why, if it is cancelled."""
+
+
+class Archives:
+    """Makes archives, `limit` at a time. `start()` comes first, `close()` ends what runs.
+
+    `refusal` says why nothing may be written now, or nothing. Called from the loop; who may see
+    a source is asked before.
+    """
+
+    def __init__(
+        self,
+        index: MediaIndex,
+        root: Path,
+        tools: Tools,
+        launcher: Launcher,
+        *,
+        limit: int,
+        refusal: Callable[[], str] = str,
+    ) -> None:
+        self._index = index
+        self._root = root
+        self._refusal = refusal
+        self._threads = ThreadPoolExecutor(limit + SPARE_THREADS, "h5sup-archive")
+        self._studio = Studio(root, tools, launcher, self._threads)
+        self._places = asyncio.Semaphore(limit)
+        self._most = limit + MAX_WAITING
+        self._making: dict[tuple[str, str], _Making] = {}
+
+    async def start(self) -> None:
+        """Say of what an earlier run left unfinished that it failed."""
+        for row in await self._index.find_unfinished_archives():
+            await self._index.set_archive(row, "failed", RESTARTED)
+            with suppress(OSError):  # the disk is away: what lies there is not looked at either
+                await asyncio.to_thread(part_of(self._root / row.path).unlink, missing_ok=True)
+
+    async def close(self) -> None:
+        """End what runs and what waits; the next start knows that it failed."""
+        makings = list(self._making.values())
+        for making in makings:
+            self._cancel(making, STOPPED)
+        tasks = [one.task for one in makings if one.task is not None]
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(self._threads.shutdown)
+
+    async def request(self, request: ArchiveRequest) -> StoredFile:
+        """Begin an archive and return where it will lie.
+
+        Raises NotFoundError when nothing was recorded in this time, UnavailableError when it
+        can't be made.
+        """
+        if reason := self._refusal():
+            raise UnavailableError(reason)
+        self._require_place()
+        plan = await self._plan(request)
+        self._require_place()  # others may have come meanwhile
+        filename = build_name("archive", request.token)
+        begin = from_us(plan.first_us)
+        path = build_path("archive", request.token, begin, filename, request.zone)
+        making = _Making(
+            Archive(token=request.token, filename=filename, path=path),
+            Job(self._studio, plan, path),
+            plan,
+        )
+        self._making[request.token, filename] = making
+        try:
+            await self._index.add_archive(making.row)
+        except BaseException:
+            del self._making[request.token, filename]
+            raise
+        making.task = asyncio.create_task(self._make(making), name=f"archive {filename}")
+        await asyncio.sleep(0)  # it begins: a task cancelled before that could note nothing
+        return _describe(making, 0)
+
+    async def percentage(self, token: str, filename: str) -> int:
+        """Return how far an archive is, 1 to 100.
+
+        Raises NotFoundError for one that nobody asked for, UnavailableError for one that failed.
+        """
+        making = self._making.get((token, filename))
+        if making is not None:
+            return making.job.percent
+        row = await self._index.find_archive(token, filename)
+        if row is not None and row.state != "done":
+            raise UnavailableError(row.reason or RESTARTED)
+        if not any(
+            one.filename == filename
+            for one in await self._index.find_recording("archive", token, filename)
+        ):
+            raise NotFoundError(f"source {token!r} has no archive {filename!r}")
+        return ENDED
+
+    async def cancel(self, token: str, filename: str) -> None:
+        """Call an archive off that waits or is being made; raises NotFoundError."""
+        making = self._making.get((token, filename))
+        if making is None or making.task is None:
+            raise NotFoundError(f"no archive {filename!r} of source {token!r} is being made")
+        self._cancel(making, CANCELLED)
+        await asyncio.wait({making.task})
+
+    def _cancel(self, making: _Making, reason: str) -> None:
+        making.reason = reason
+        if making.task is not None:
+            making.task.cancel()
+
+    def _require_place(self) -> None:
+        if len(self._making) >= self._most:
+            raise UnavailableError(
+                f"{MAX_WAITING} archives are waiting to be made: ask again when one is finished"
+            )
+
+    async def _plan(self, request: ArchiveRequest) -> Plan:
+        begin_us, end_us = to_us(request.begin), to_us(request.end)
+        files = await self._index.find_files(
+            "record", request.token, begin_us, end_us, limit=MAX_FILES + 1
+        )
+        if len(files) > MAX_FILES:
+            raise UnavailableError(
+                f"more than {MAX_FILES} files were recorded in this time: ask for less of it"
+            )
+        loop = asyncio.get_running_loop()
+        opened = await loop.run_in_executor(self._threads, _look_into, self._root, files)
+        if files and not opened:
+            raise UnavailableError(UNREADABLE)
+        if not choose(opened, begin_us, end_us):
+            raise NotFoundError(await self._nothing(request, begin_us, end_us))
+        return build_plan(request, opened, span=(begin_us, end_us))
+
+    async def _nothing(self, request: ArchiveRequest, begin_us: int, end_us: int) -> str:
+        """Return that nothing was recorded, and why if that is known."""
+        begin, end = (
+            one.astimezone(request.zone).isoformat(timespec="seconds")
+            for one in (request.begin, request.end)
+        )
+        sentence = f"nothing of source {request.token!r} was recorded from {begin} to {end}"
+        gaps = await self._index.find_gaps(request.token, begin_us, end_us, limit=1)
+        return f"{sentence}: {gaps[0].reason}" if gaps else sentence
+
+    async def _make(self, making: _Making) -> None:
+        """Wait for a place, make it, and note what became of it."""
+        try:
+            async with self._places:
+                await self._index.set_archive(making.row, "running")
+                await making.job.run()
+                await self._list(making)
+        except asyncio.CancelledError:
+            if making.job.size_bytes:  # too late: it is there
+                await self._list(making)
+            else:
+                await self._note_failure(making, making.reason)
+            raise
+        except H5supError as error:
+            logger.warning("archive %s is not made: %s", making.row.filename, error)
+            await self._note_failure(making, str(error))
+        finally:
+            del self._making[making.row.token, making.row.filename]
+
+    async def _list(self, making: _Making) -> None:
+        await self._index.add(_describe(making, making.job.size_bytes))
+        await self._index.set_archive(making.row, "done")
+
+    async def _note_failure(self, making: _Making, reason: str) -> None:
+        try:
+            await self._index.set_archive(making.row, "failed", reason)
+        except UnavailableError as error:  # the next start says so
+            logger.warning("archive %s: %s", making.row.filename, error)
+
+
+def _look_into(root: Path, files: list[StoredFile]) -> list[Opened]:
+    """Return what the files hold, without those that can't be read; blocks."""
+    found = []
+    for file in files:
+        try:
+            opened = open_file(root, file)
+        except (OSError, MediaFormatError) as error:
+            logger.warning("%s is left out of an archive: %s", file.path, error)
+            continue
+        opened.close()
+        found.append(opened)
+    return found
+
+
+def _describe(making: _Making, size_bytes: int) -> StoredFile:
+    """Return the row of an archive: its time is that of what it shows."""
+    plan, row = making.plan, making.row
+    video, codecs = plan.init.video, plan.init.codecs
+    assert video is not None
+    return StoredFile(
+        kind="archive",
+        token=row.token,
+        path=row.path,
+        filename=row.filename,
+        recording=row.filename,
+        trigger="manual",
+        start_us=plan.first_us,
+        end_us=plan.last_us,
+        size_bytes=size_bytes,
+        codecs="" if plan.way is Way.ENCODE else codecs,
+        width=video.width,
+        height=video.height,
+    )

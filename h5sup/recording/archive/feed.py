@@ -1,0 +1,196 @@
+"""What an archive is made of, read from its files and poured into a pipe. All here blocks."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from h5sup.base.errors import MediaFormatError, UnavailableError
+from h5sup.ffmpeg.archive_command import Cut
+from h5sup.formats.isobmff.build import NewRun, build_fragment
+from h5sup.formats.isobmff.fragment import SYNC_FLAGS, TrackRun, parse_fragment, run_payload
+from h5sup.formats.isobmff.gop_table import SECOND_US, StoredGop
+from h5sup.formats.isobmff.init_segment import InitSegment
+from h5sup.formats.isobmff.laying import Clock, lay_gop
+from h5sup.formats.isobmff.reader import SegmentReader
+from h5sup.formats.isobmff.track import Track
+from h5sup.recording.archive.plan import Plan, Way
+
+KEY_BYTES = 128 * 1024  # of a GOP of which the key picture alone is wanted, at first
+MAX_REST_S = 0.05  # between two GOPs: live media comes first
+GONE = "a recording of this time was deleted before it could be archived"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Where in the feed the archive begins and ends."""
+
+    cut: Cut
+    has_sound: bool
+    last_s: float = 0.0
+    """How long the last picture lasts; 0 for as long as others."""
+
+    @property
+    def duration_s(self) -> float:
+        """Return how long it lasts at its recorded speed."""
+        return max(0.001, self.cut.end_s - self.cut.begin_s)
+
+
+class Feed:
+    """Reads a plan's GOPs and lays them one behind the other. `stop()` is for other threads."""
+
+    def __init__(self, root: Path, plan: Plan) -> None:
+        assert plan.init.video is not None
+        self._root = root
+        self._plan = plan
+        self._video: Track = plan.init.video
+        self._is_stopped = threading.Event()
+
+    def stop(self) -> None:
+        """End `pour()` soon."""
+        self._is_stopped.set()
+
+    def measure(self) -> Measure:
+        """Look at the first GOP; raises OSError, UnavailableError, MediaFormatError."""
+        plan, scale = self._plan, self._video.timescale
+        gops = [gop for take in plan.takes for gop in take.gops]
+        if plan.way is Way.KEYS:
+            ticks = [self._shortened(gop) for gop in gops]
+            cut = Cut(begin_s=0.0, end_s=sum(ticks) / scale)
+            return Measure(cut, has_sound=False, last_s=ticks[-1] / scale)
+        with self._open(plan.takes[0].path) as fd:
+            laid = lay_gop(plan.init, Clock(), read_gop(fd, gops[0]))
+        runs = [part.parsed.video for part in laid.parts if part.parsed.video is not None]
+        shown = [pts for run in runs for pts in presentation_times(run)]
+        wanted = shown[0] + max(0, self._ticks(plan.begin_us - gops[0].wall_us))
+        begin = min((pts for pts in shown if pts >= wanted), default=max(shown))
+        last_begins = shown[0] + sum(gop.duration for gop in gops[:-1])
+        end = last_begins + min(gops[-1].duration, self._ticks(plan.end_us - gops[-1].wall_us))
+        cut = Cut(begin_s=begin / scale, end_s=end / scale)
+        return Measure(cut, has_sound=plan.init.audio is not None)
+
+    def pour(self, fd: int) -> None:
+        """Write all of it and close the pipe; one whose other end is closed ends it early.
+
+        Raises OSError, UnavailableError, MediaFormatError for what can't be read.
+        """
+        try:
+            for piece in self._pieces():
+                if self._is_stopped.is_set() or not _write(fd, piece):
+                    return
+        finally:
+            os.close(fd)
+
+    def _pieces(self) -> Iterator[bytes]:
+        yield self._plan.init.data
+        clock, last = Clock(), self._plan.takes[-1].gops[-1]
+        for take in self._plan.takes:
+            with self._open(take.path) as fd:
+                for gop in take.gops:
+                    began = time.monotonic()
+                    if self._plan.way is Way.KEYS:
+                        piece, clock = self._lay_key(fd, gop, clock)
+                    else:
+                        fragments = read_gop(fd, gop)
+                        if gop is last:
+                            fragments = self._without_end(fragments, gop)
+                        laid = lay_gop(self._plan.init, clock, fragments)
+                        piece, clock = b"".join(laid.buffers()), laid.clock
+                    took_s = time.monotonic() - began
+                    yield piece
+                    self._is_stopped.wait(min(took_s, MAX_REST_S))
+
+    def _lay_key(self, fd: int, gop: StoredGop, clock: Clock) -> tuple[bytes, Clock]:
+        """Return the key picture of a GOP alone, for as long as the GOP lasts."""
+        data, run = read_key(fd, gop, self._plan.init)
+        sample = run.samples[0]._replace(
+            duration=self._shortened(gop), flags=SYNC_FLAGS, cts_offset=0
+        )
+        payload = run_payload(data, TrackRun(run.track, 0, 0, (sample,), ()))
+        new = NewRun(self._video, clock.video_next, [sample], payload)
+        return build_fragment(1, new), Clock(video_next=clock.video_next + sample.duration)
+
+    def _shortened(self, gop: StoredGop) -> int:
+        return max(1, gop.duration // self._plan.speed)
+
+    def _ticks(self, span_us: int) -> int:
+        return -(-span_us * self._video.timescale // SECOND_US)
+
+    def _without_end(self, fragments: Sequence[bytes], gop: StoredGop) -> list[bytes]:
+        """Leave out what is decoded after the last picture before the end, and its sound."""
+        init = self._plan.init
+        parsed = [parse_fragment(data, init) for data in fragments]
+        pictures = [pts for one in parsed if one.video for pts in presentation_times(one.video)]
+        end = pictures[0] + self._ticks(self._plan.end_us - gop.wall_us)
+        left = max(number for number, pts in enumerate(pictures, 1) if pts < end)
+        kept: list[bytes] = []
+        for data, one in zip(fragments, parsed, strict=True):
+            runs = []
+            if one.video is not None and left > 0:
+                runs.append(_head_of(data, one.video, left))
+                left -= len(one.video.samples)
+            if one.audio is not None:
+                sound_end = end * one.audio.track.timescale // self._video.timescale
+                count = sum(pts < sound_end for pts in presentation_times(one.audio))
+                runs += [_head_of(data, one.audio, count)] if count else []
+            if runs:
+                kept.append(build_fragment(1, *runs))
+        return kept
+
+    @contextmanager
+    def _open(self, path: str) -> Iterator[int]:
+        try:
+            fd = os.open(self._root / path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError as error:
+            raise UnavailableError(GONE) from error
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+
+def read_gop(fd: int, gop: StoredGop) -> list[bytes]:
+    """Return a GOP's fragments; raises OSError, MediaFormatError."""
+    data = os.pread(fd, gop.size, gop.offset)
+    if len(data) < gop.size:
+        raise MediaFormatError("a recording of this time is cut off")
+    return SegmentReader().feed(data)
+
+
+def read_key(fd: int, gop: StoredGop, init: InitSegment) -> tuple[bytes, TrackRun]:
+    """Return the fragment with a GOP's key picture; raises OSError, MediaFormatError."""
+    for size in (KEY_BYTES, gop.size):
+        for data in SegmentReader().feed(os.pread(fd, min(size, gop.size), gop.offset)):
+            video = parse_fragment(data, init).video
+            if video is not None:
+                return data, video
+    raise MediaFormatError("a recording of this time is cut off")
+
+
+def presentation_times(run: TrackRun) -> Iterator[int]:
+    """Yield when each sample of a run is shown, in ticks of its track."""
+    dts = run.dts
+    for sample in run.samples:
+        yield dts + sample.cts_offset
+        dts += sample.duration
+
+
+def _head_of(data: bytes, run: TrackRun, count: int) -> NewRun:
+    samples = run.samples[:count]
+    payload = b"".join([data[one.start : one.start + one.size] for one in samples])
+    return NewRun(run.track, run.dts, samples, payload)
+
+
+def _write(fd: int, piece: bytes) -> bool:
+    """Write all of it; False when nobody reads it any more."""
+    left = memoryview(piece)
+    with suppress(BrokenPipeError):
+        while left:
+            left = left[os.write(fd, left) :]
+        return True
+    return False

@@ -1,0 +1,200 @@
+"""One archive being made: an ffmpeg that is fed from the files and tells how far it is."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from h5sup.base.errors import H5supError, UnavailableError
+from h5sup.ffmpeg.archive_command import build_archive
+from h5sup.ffmpeg.process import CHUNK_BYTES, ERROR_LINES, Child, Launcher
+from h5sup.ffmpeg.tools import Tools
+from h5sup.recording.archive.feed import Feed
+from h5sup.recording.archive.plan import Plan, Way
+
+T = TypeVar("T")
+
+STALL_S = 60.0  # without a word of ffmpeg, which tells its progress twice a second
+TAIL_BYTES = 200  # of what was read of the progress: more than one figure
+DONE_AT = re.compile(rb"out_time_us=(\d+)\s")
+FOLDER_MODE = 0o750
+NO_ROOM = "there is no room on the disk of the recordings: make some, and ask for it again"
+DELETED = "its file was deleted while it was made"
+
+
+@dataclass(frozen=True, slots=True)
+class Studio:
+    """What all jobs need."""
+
+    root: Path
+    """Where mediastore lies."""
+    tools: Tools
+    launcher: Launcher
+    threads: Executor
+    """For files."""
+
+
+class Job:
+    """Makes one archive. `run()` is called once; cancelling it leaves nothing behind."""
+
+    def __init__(self, studio: Studio, plan: Plan, path: str) -> None:
+        self.percent = 1
+        self.size_bytes = 0
+        """Of the finished file, once it has its name."""
+        self._studio = studio
+        self._plan = plan
+        self._target = studio.root / path
+        self._part = part_of(self._target)
+        self._feed = Feed(studio.root, plan)
+        self._lines: list[str] = []
+
+    async def run(self) -> None:
+        """Make it; raises UnavailableError with what went wrong."""
+        try:
+            await self._in_thread(self._prepare)
+            await self._make()
+            await self._in_thread(self._finish)
+        except OSError as error:
+            raise UnavailableError(explain_os(error)) from error
+        except H5supError as error:
+            raise UnavailableError(str(error)) from error
+        finally:
+            await self._in_thread(self._clean)
+
+    def _prepare(self) -> None:
+        self._target.parent.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+        self._part.touch(0o640)
+
+    async def _make(self) -> None:
+        measure = await self._in_thread(self._feed.measure)
+        plan, studio = self._plan, self._studio
+        feed_fd, pour_fd = os.pipe()
+        argv = build_archive(
+            studio.tools,
+            feed_fd=feed_fd,
+            target=self._part,
+            cut=measure.cut,
+            speed=1 if plan.way is Way.KEYS else plan.speed,
+            encode=plan.way is Way.ENCODE,
+            has_sound=measure.has_sound,
+            last_s=measure.last_s,
+        )
+        try:
+            child = await studio.launcher.spawn(
+                argv, pass_fds=(feed_fd,), stdout=asyncio.subprocess.PIPE
+            )
+        except BaseException:
+            os.close(pour_fd)
+            raise
+        finally:
+            os.close(feed_fd)
+        total_s = measure.duration_s
+        if plan.way is not Way.KEYS:
+            total_s /= plan.speed
+        await self._attend(child, pour_fd, total_s)
+
+    async def _attend(self, child: Child, pour_fd: int, total_s: float) -> None:
+        """Feed ffmpeg and listen to it, up to its end."""
+        pouring = asyncio.ensure_future(self._in_thread(lambda: self._feed.pour(pour_fd)))
+        listening = asyncio.create_task(child.read_lines(self._keep))
+        try:
+            await self._follow(child, total_s)
+            exit_code = await child.wait()
+            await listening
+        finally:
+            self._feed.stop()
+            listening.cancel()
+            await child.stop(grace_s=0)
+            child.close()
+            await asyncio.gather(listening, return_exceptions=True)
+            # with ffmpeg its end of the pipe is gone, so that this ends at once
+            problem = await asyncio.gather(pouring, return_exceptions=True)
+        if isinstance(problem[0], BaseException):
+            raise problem[0]
+        if exit_code != 0:
+            raise UnavailableError(explain(self._lines, exit_code, self._part))
+
+    async def _follow(self, child: Child, total_s: float) -> None:
+        """Read how far ffmpeg is until it says no more; raises UnavailableError."""
+        stdout = child.process.stdout
+        assert stdout is not None
+        text = b""
+        while True:
+            try:
+                async with asyncio.timeout(STALL_S):
+                    chunk = await stdout.read(CHUNK_BYTES)
+            except TimeoutError:
+                raise UnavailableError(f"ffmpeg made nothing for {STALL_S:g} s") from None
+            if not chunk:
+                return
+            text += chunk
+            told = DONE_AT.findall(text)
+            if told:
+                share = int(told[-1]) / 1_000_000 / total_s
+                self.percent = max(self.percent, min(99, int(share * 100)))
+            text = text[-TAIL_BYTES:]
+            if not await self._in_thread(self._part.exists):
+                raise UnavailableError(DELETED)
+
+    def _clean(self) -> None:
+        """Leave nothing of what was not finished."""
+        self._part.unlink(missing_ok=True)
+        with suppress(OSError):  # it holds something
+            for folder in self._target.parents[:2]:
+                folder.rmdir()
+
+    def _finish(self) -> None:
+        """Put the file where it belongs, whole or not at all."""
+        fd = os.open(self._part, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+            size_bytes = os.fstat(fd).st_size
+        finally:
+            os.close(fd)
+        self._part.rename(self._target)
+        self.size_bytes = size_bytes
+        folder = os.open(self._target.parent, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _keep(self, line: str) -> None:
+        self._lines.append(line)
+        del self._lines[:-ERROR_LINES]
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        """Return what `work` returns; who is cancelled waits for its end all the same."""
+        doing = asyncio.get_running_loop().run_in_executor(self._studio.threads, work)
+        try:
+            return await asyncio.shield(doing)
+        except asyncio.CancelledError:
+            await asyncio.gather(doing, return_exceptions=True)
+            raise
+
+
+def part_of(target: Path) -> Path:
+    """Return where an archive lies until it is whole; no look-up finds such a name."""
+    return target.with_name(f".{target.name}.part")
+
+
+def explain(lines: Sequence[str], exit_code: int, part: Path) -> str:
+    """Return what ffmpeg's last words mean, without our folders."""
+    if any("No space left on device" in line for line in lines):
+        return NO_ROOM
+    said = lines[-1].replace(str(part), "the archive") if lines else f"exit code {exit_code}"
+    return f"ffmpeg could not make it: {said}"
+
+
+def explain_os(error: OSError) -> str:
+    """Return what the disk said, without our folders."""
+    if isinstance(error, FileNotFoundError):
+        return DELETED
+    return f"the disk of the recordings refuses: {error.strerror or error}"
