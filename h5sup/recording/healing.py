@@ -156,13 +156,9 @@ class _Work:
         last = 0
         while rows := await self._index.find_after(last, BATCH):
             last = rows[-1].id
-            paths = [row.path for row in rows]
-            missing = await asyncio.to_thread(self._missing, paths)
-            gone = [
-                row.id
-                for row in rows
-                if row.path in missing and not self._index.is_written(row.id)
-            ]
+            rows = [row for row in rows if not self._index.is_written(row.id)]
+            missing = await asyncio.to_thread(self._missing, [row.path for row in rows])
+            gone = [row.id for row in rows if row.path in missing]
             if gone:
                 await self._index.delete(gone)
                 self.healed.gone += len(gone)

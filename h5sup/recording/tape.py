@@ -186,6 +186,9 @@ class Tape:
         on_disk, index = self._file_on_disk, self._desk.index
         if not number:
             return
+        if on_disk.is_cut_off:
+            index.leave(number)
+            return
         try:
             if on_disk.has_pictures:
                 size_bytes = on_disk.size_bytes
@@ -203,6 +206,8 @@ class _GrowingFile:
         self.size_bytes = 0
         self.end_us = start_us
         """Of the newest picture on the disk."""
+        self.is_cut_off = False
+        """There is a file that could not be closed."""
         self._desk = desk
         self._path = desk.root / path
         self._writer = writer
@@ -216,12 +221,18 @@ class _GrowingFile:
     def open(self) -> None:
         """Make the file and its folders, but not mediastore itself: its disk may be away."""
         self._desk.require()
-        _make_folder(self._path.parent, self._desk.root)
-        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        try:
+            self._fd = self._create()
+        except FileNotFoundError:  # retention has just taken away a folder that was empty
+            self._fd = self._create()
         _write_all(self._fd, [self._writer.head])
         os.fsync(self._fd)
         _sync_folder(self._path.parent)
         self.size_bytes = len(self._writer.head)
+
+    def _create(self) -> int:
+        _make_folder(self._path.parent, self._desk.root)
+        return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
 
     def append(self, gops: Sequence[Gop]) -> None:
         """Write GOPs and have the disk keep them."""
@@ -265,6 +276,7 @@ class _GrowingFile:
             os.lseek(self._fd, 0, os.SEEK_END)
             self.finish()
         if self._fd >= 0:
+            self.is_cut_off = True
             with suppress(OSError):
                 os.ftruncate(self._fd, self.size_bytes)
             with suppress(OSError):

@@ -271,8 +271,14 @@ def _blame(error: OSError, seen: Look) -> Look:
     """Return what a failure makes of what was seen."""
     if error.errno == errno.ENODEV and error.strerror:  # the mount guard's own sentence
         return Look(State.MISSING, error.strerror)
-    if error.errno in NO_ROOM:
-        return _full(seen, 0)
+    if error.errno in NO_ROOM:  # whatever it says to be free
+        return Look(
+            State.FULL,
+            "the disk of paths.mediastore has no room left: nothing is recorded until there is; "
+            "delete what else lies there",
+            0,
+            seen.total_bytes,
+        )
     state = State.MISSING if error.errno == errno.ENOENT else State.READ_ONLY
     if error.errno == errno.EROFS:
         sentence = (

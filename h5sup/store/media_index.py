@@ -173,6 +173,10 @@ class MediaIndex:
             )
         )
 
+    def leave(self, number: int) -> None:
+        """Say that a file grows no more and could not be closed: healing will look at it."""
+        self._growing.pop(number, None)
+
     async def delete(self, numbers: Iterable[int]) -> None:
         """Forget files, as one change; unknown ones are ignored."""
         gone = [(number,) for number in numbers]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
@@ -200,6 +201,33 @@ async def test_a_playback_that_fails_says_why(
         _, code, reason = await one.farewell()
         assert (code, reason) == (WSCloseCode.GOING_AWAY, "box 'avcC' is cut off")
         await until(lambda: not opener.playing)
+
+
+async def test_a_bug_ends_its_own_playback_alone(
+    make_backend: MakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hall_module, "TICK_S", 0.01)
+    async with playback_rig(make_backend) as (rig, opener), watching(rig) as other:
+        await connected(rig, other)
+        async with watching(rig) as one:
+            offer = await one.offer()
+            monkeypatch.setattr(opener.opened[1], "next", None)  # it can't be called
+            await one.say(type="answer", sdp=ANSWER)
+            await rig.connect(offer)
+            assert (await one.farewell())[2] == "playing back has failed"
+            await until(lambda: opener.opened[1].is_closed)
+        assert rig.rtc.connections == 1
+
+
+async def test_a_disk_that_does_not_answer_is_not_waited_for(
+    make_backend: MakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("h5sup.outputs.rtc.past.OPEN_WITHIN_S", 0.01)
+    async with playback_rig(make_backend) as (rig, opener):
+        monkeypatch.setattr(opener, "open", lambda _: asyncio.sleep(10))
+        async with watching(rig) as one:
+            assert (await one.farewell())[0] == "the recordings did not open in time"
+        await rig.assert_empty()
 
 
 async def test_a_page_that_takes_no_events_gets_the_newest(make_backend: MakeBackend) -> None:

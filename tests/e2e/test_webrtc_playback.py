@@ -18,6 +18,7 @@ from tests.e2e.webrtc import SPY, figures, free_port
 from tests.fakes.clips import Clips
 from tests.fakes.mediastore import put_recording
 
+FPS = 25
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90)]
 
 MAKE = """([begintime, endtime]) => {
@@ -73,6 +74,11 @@ async def test_a_recording_plays_pauses_seeks_and_speeds(
         await asyncio.sleep(0.8)
         assert stands is not None
         assert await look(page) == stands | {"now": ANY, "time": ANY}
+        scrubbed = await first_shown(page, "player.seek(3)", 75, 199)
+        assert scrubbed["index"] == 75
+        back = await first_shown(page, f"player.seek({stands['index'] / FPS})", 0, 74)
+        assert back["index"] <= stands["index"]
+        await asyncio.sleep(0.2)
         after = stands["index"] + 1
         assert (await first_shown(page, "player.resume()", after, 199))["index"] <= after + 3
         there = await first_shown(page, "player.seek(5.5)", 137, 199)

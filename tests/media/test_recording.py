@@ -18,7 +18,11 @@ import pytest
 from h5sup.base.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
 from h5sup.events.event import RecordStart, RecordStop
 from h5sup.recording import tape
+from h5sup.recording.healing import Healed, heal
+from h5sup.recording.mounts import MountGuard
 from h5sup.recording.recordings import MOST_PER_SOURCE, Moment
+from h5sup.recording.retention import remove_empty
+from h5sup.recording.volume import Volume
 from h5sup.store.media_index import StoredFile
 from tests.fakes.clips import Clips, Recipe, decode_frame_indexes
 from tests.fakes.stage import EPOCH_S, TOKEN, Reel, Stage, Taker, staged
@@ -505,7 +509,9 @@ async def test_a_disk_that_refuses_stops_recording_until_it_is_back(
         assert not stage.recordings.is_recording(TOKEN)
         await stage.play(reel, first=126, count=24)
         assert await stage.lasting_gaps() == ["disk"]
+        assert [one.is_growing for one in await stage.files()] == [True]  # it was not closed
         faulty.error, stage.disk.why = None, ""
+        await heal_all(stage)
         await stage.play(reel, first=150)
         assert stage.recordings.is_recording(TOKEN)
         await stage.recordings.close()
@@ -517,10 +523,40 @@ async def test_a_disk_that_refuses_stops_recording_until_it_is_back(
     assert isinstance(start, RecordStart)
     assert decode_all(stage, [first]) == list(range(75))
     assert decode_all(stage, [second]) == list(range(125, 200))
-    assert (gaps[0].cause, gaps[0].start_us) == ("disk", first.end_us)
+    assert gaps[0].cause == "disk"
+    assert abs(gaps[0].start_us - first.end_us) <= 1
     assert gaps[0].end_us == second.start_us
+    assert len(probe(stage.root / first.path)["streams"]) == 2
     assert len(viewer.taken) == 100  # who watches notices nothing
     assert (stage.root / first.path).stat().st_size == first.size_bytes
+
+
+async def test_a_folder_that_retention_takes_away_is_made_again(
+    reel: Reel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[Path] = []
+    make = tape._make_folder
+
+    def make_and_lose(folder: Path, root: Path) -> None:
+        make(folder, root)
+        if not taken and len(folder.relative_to(root).parts) == 4:
+            taken.append(folder)
+            remove_empty(root, [folder])
+
+    monkeypatch.setattr(tape, "_make_folder", make_and_lose)
+    async with staged(tmp_path, source=ALWAYS) as stage:
+        await stage.play(reel)
+        await stage.recordings.close()
+        (file,) = await stage.files()
+        assert not stage.disk.failures
+    assert (stage.root / file.path).parent == taken[0]
+
+
+async def heal_all(stage: Stage) -> None:
+    """Have the index compared with the disk, as when the disk comes back."""
+    volume = Volume(MountGuard(stage.root, stage.root.parent), stage.hub, keep_free_bytes=0)
+    assert await heal(stage.index, volume) == Healed(closed=1)
+    await volume.close()
 
 
 async def test_a_slow_disk_loses_whole_gops_and_harms_no_viewer(

@@ -19,6 +19,7 @@ from h5sup.outputs.rtc.negotiation import Agreement, Choices
 from h5sup.outputs.rtc.programme import build_choices, is_hevc_codec
 from h5sup.outputs.rtc.projector import Projector
 
+OPEN_WITHIN_S = 8.0  # players give up after 10 s without an offer
 JUMPS = ("H5_SEEK", "H5_MOVETO")
 EARLY_COMMANDS = 16  # given before both sides have agreed; players give one
 WAITING_EVENTS = 16  # of a page that takes none
@@ -38,8 +39,12 @@ class PastOpener:
         return Past(self, request, playback)
 
     async def reopen(self, request: PlaybackRequest) -> Playback:
-        """Return a playback of just this request."""
-        return await self._playbacks.open(request)
+        """Return a playback of just this request; raises H5supError."""
+        try:
+            async with asyncio.timeout(OPEN_WITHIN_S):
+                return await self._playbacks.open(request)
+        except TimeoutError:
+            raise UnavailableError("the recordings did not open in time") from None
 
 
 class Past:

@@ -131,7 +131,7 @@ async def test_a_failed_write_stops_all_until_one_succeeds(
 ) -> None:
     await volume.check()
     cases = (
-        (errno.ENOSPC, State.FULL, "is full"),
+        (errno.ENOSPC, State.FULL, "has no room left"),
         (errno.EROFS, State.READ_ONLY, "is read-only"),
         (errno.EACCES, State.READ_ONLY, "may not write"),
         (errno.EIO, State.READ_ONLY, "can't be written (Input/output error)"),
