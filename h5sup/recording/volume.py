@@ -77,7 +77,7 @@ class Volume:
         self._guard = guard
         self._hub = hub
         self._look = Look(State.MISSING, "the disk was not looked at yet")
-        self._was_told = False
+        self._was_seen = False
         self._failure: OSError | None = None
         self._has_looked = asyncio.Event()
         self._is_ok = asyncio.Event()
@@ -192,20 +192,16 @@ class Volume:
         return seen.free_bytes < min(self.keep_free_bytes // 2, LAST_BYTES)
 
     def _see(self, seen: Look) -> None:
-        before, self._look = self._look, seen
+        before = self._look.state if self._was_seen else None
+        self._look, self._was_seen = seen, True
         if seen.state is State.OK:
             self._is_ok.set()
-        else:
-            self._is_ok.clear()
-        if before.state is seen.state and before.sentence == seen.sentence:
-            return
-        if seen.state is State.OK:
-            if self._was_told:
+            if before not in (None, State.OK):
                 logger.info("%s can be written again", self.folder)
                 self.on_return()
             return
-        self._was_told = True
-        if before.state is not seen.state:
+        self._is_ok.clear()
+        if seen.state is not before:
             logger.error("%s: %s", self.folder, seen.sentence)
             if seen.state is State.FULL:
                 self._hub.tell(DiskLow("mediastore", seen.free_bytes, seen.total_bytes))

@@ -5,12 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import perf_counter, process_time
 
+from h5sup.events.hub import Hub
+from h5sup.formats.isobmff.recorded import MovieWriter
+from h5sup.recording.healing import heal
+from h5sup.recording.mounts import MountGuard
+from h5sup.recording.volume import Volume
 from h5sup.store.media_index import MediaIndex, StoredFile
 from h5sup.store.media_schema import DAY_US, SECOND_US
 from tests.bench.measure import row
 from tests.fakes.clips import Clips
+from tests.fakes.mp4 import Camera
+from tests.fakes.recorded import close, write
 
 SOURCES = 50
 LENGTH_US = 300 * SECOND_US
@@ -19,11 +26,13 @@ A_DAY = DAY_US // LENGTH_US
 BEGIN_US = 20_000 * DAY_US
 LONG_EACH = 100  # recordings by hand of a day: they reach far
 LOOK_UPS = 200
+FILES = 10_000
 
 
 async def index(clips: Clips) -> None:
-    """Fill it, then look days up as Search does."""
+    """Fill it, look days up as Search does, and compare an index with many files."""
     del clips
+    await compare()
     with TemporaryDirectory() as folder:
         media = MediaIndex(Path(folder))
         await media.open()
@@ -59,6 +68,32 @@ async def index(clips: Clips) -> None:
         began = perf_counter()
         totals = await media.find_totals()
         row(f"all {len(totals)} sums", f"{(perf_counter() - began) * 1000:.1f} ms")
+        await media.close()
+
+
+async def compare() -> None:
+    """List files from an empty index, as after its loss, and again as at each start."""
+    camera = Camera()
+    writer = MovieWriter(camera.init, {"token": "front", "recording": "", "trigger": "always"})
+    data = write(writer, camera.gop(25), camera.gop(25))
+    data = close(data, writer.close())
+    with TemporaryDirectory() as folder:
+        root = Path(folder) / "mediastore"
+        for n in range(FILES):
+            path = root / f"record/front/2026-11-{n // A_DAY % 28 + 1:02}TZ00"
+            path = path / f"{n // 3600:02}-{n // 60 % 60:02}-{n % 60:02}" / f"{n}.mp4"
+            path.parent.mkdir(parents=True)
+            path.write_bytes(data)
+        media = MediaIndex(Path(folder))
+        volume = Volume(MountGuard(root, Path(folder)), Hub(), keep_free_bytes=0)
+        await media.open()
+        await volume.check()
+        for name in ("listed from an empty index", "compared with their index"):
+            began, cpu = perf_counter(), process_time()
+            await heal(media, volume)
+            took = f"{perf_counter() - began:.1f} s, {process_time() - cpu:.1f} CPU-s"
+            row(f"{FILES} files, {name}", took)
+        await volume.close()
         await media.close()
 
 

@@ -1,4 +1,4 @@
-"""A disk of recordings that fills up and turns read-only: live goes on, recording comes back."""
+"""A disk of recordings that fills up, turns read-only, and is not there: live goes on."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 FULL = "the disk of paths.mediastore "
 NO_ROOM = ("is full (", "has no room left")  # as it is found out by looking, or by writing
 READ_ONLY = "the disk of paths.mediastore is read-only"
+AWAY = "lay on a disk of its own and now lies on the system's"
 AGAIN = "can be written again"
 
 
-def server_on(disk: Path, folder: Path) -> Server:
-    """Return a server whose recordings lie in a tmpfs of 20 MB."""
-    disk.mkdir()
+def server_on(disk: Path, folder: Path, *, is_mounted: bool = True) -> Server:
+    """Return a server whose recordings lie in a tmpfs of 20 MB, or where that should be."""
+    disk.mkdir(exist_ok=True)
     mount = f'mount -t tmpfs -o size=20m none "{disk}" && exec "$@"'
     source = {"token": "demo", "type": "file", "url": "clip.mp4", "record": "always"}
     return Server(
         folder,
         sources=[source],
-        prefix=[*OWN_MOUNTS, "sh", "-c", mount, "sh"],
+        prefix=[*OWN_MOUNTS, "sh", "-c", mount, "sh"] if is_mounted else (),
         auth={"enabled": False},
         paths={"mediastore": str(disk / "mediastore")},
         recording={"segment_s": 10, "keep_free_bytes": 2_000_000},
@@ -79,7 +80,9 @@ async def list_all(client: Client, call: str, **parameters: str) -> list[dict[st
     return found
 
 
-async def test_live_goes_on_and_recording_comes_back(clips: Clips, tmp_path: Path) -> None:
+async def test_a_full_a_read_only_and_a_missing_disk_stop_recording_alone(
+    clips: Clips, tmp_path: Path
+) -> None:
     disk = tmp_path / "disk"
     server = server_on(disk, tmp_path)
     server.add_media(clips["h264_2m"], "clip.mp4")
@@ -113,3 +116,12 @@ async def test_live_goes_on_and_recording_comes_back(clips: Clips, tmp_path: Pat
             assert len(indexes) >= 25
             assert find_skips(indexes, CLIPS["h264_2m"].frames) == []
         assert server.log.count(READ_ONLY) == 1
+
+    server = server_on(disk, tmp_path, is_mounted=False)
+    async with server, Client(server) as client, client.watch("demo") as viewer:
+        await assert_plays_on(viewer, 50)
+        assert (await client.source("demo"))["bRec"] is False
+        assert server.log.count(AWAY) == 1
+        assert (await client.call("GetRunInfo"))["strRecordState"] == "missing"
+        assert await list_all(client, "Search", type="record") != []  # it is not gone, but away
+    assert list(disk.iterdir()) == []

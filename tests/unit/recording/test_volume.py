@@ -166,9 +166,13 @@ async def test_a_failure_during_a_look_is_the_newer_word(
     assert state_of(volume) is State.READ_ONLY
 
 
-async def test_a_disk_that_is_away_is_not_written_to(volume: Volume, disk: Disk, hub: Hub) -> None:
+async def test_a_disk_that_is_away_is_not_written_to(
+    volume: Volume, disk: Disk, hub: Hub, caplog: pytest.LogCaptureFixture
+) -> None:
     disk.fault = "/mnt/cams is not mounted"
     await volume.check()
+    await volume.check()
+    assert caplog.text.count(disk.fault) == 1
     assert (volume.state, volume.refusal()) == (State.MISSING, disk.fault)
     assert not volume.folder.exists()
     with pytest.raises(OSError, match="not mounted"):
