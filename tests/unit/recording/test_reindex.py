@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -22,8 +23,15 @@ from tests.fakes.recorded import close, write
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
-    paths = {"ram": str(tmp_path / "ram"), "media_root": "clips"}
+def ram() -> Iterator[str]:
+    """Return a folder with a short name: a socket's has at most 107 letters."""
+    with TemporaryDirectory() as folder:
+        yield folder
+
+
+@pytest.fixture
+def places(tmp_path: Path, ram: str) -> Places:
+    paths = {"ram": ram, "media_root": "clips"}
     source = {"token": "front", "type": "file", "url": "x.mp4"}
     (tmp_path / "config.json").write_text(json.dumps({"paths": paths, "sources": [source]}))
     (tmp_path / "data").mkdir()
