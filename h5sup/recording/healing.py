@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from h5sup.base.errors import MediaFormatError, UnavailableError
+from h5sup.formats.isobmff.duration import read_duration_s
 from h5sup.formats.isobmff.recorded import Closing
 from h5sup.formats.isobmff.stored import Recovery, StoredMovie, recover
 from h5sup.recording.absence import Absence
@@ -272,11 +273,7 @@ def take(root: Path, path: str) -> _Taken:
     try:
         if where.kind == "record":
             return _take_recording(root / path, where)
-        size_bytes = (root / path).stat().st_size
-        if not size_bytes:
-            (root / path).unlink()
-            return _Taken(fate="empty")
-        return _Taken(_build_file(where, size_bytes))
+        return _take_other(root / path, where)
     except FileNotFoundError:
         return _Taken(fate="gone")
     except OSError as error:
@@ -299,6 +296,21 @@ def _take_recording(path: Path, where: StoredPath) -> _Taken:
         return _Taken(file, "closed" if found.closing is not None else "kept")
     finally:
         os.close(fd)
+
+
+def _take_other(path: Path, where: StoredPath) -> _Taken:
+    """Look into a snapshot or an archive, of which the path tells when it was taken."""
+    with path.open("rb") as file:
+        fd = file.fileno()
+        size_bytes = os.fstat(fd).st_size
+        if not size_bytes:
+            path.unlink()
+            return _Taken(fate="empty")
+        found = _build_file(where, size_bytes)
+        if where.kind == "archive":
+            length_s = read_duration_s(lambda at, size: os.pread(fd, size, at), size_bytes)
+            found = replace(found, end_us=found.start_us + round(length_s * SECOND_US))
+    return _Taken(found)
 
 
 def _put_away(path: Path, fd: int) -> _Taken:

@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from struct import pack
 from uuid import uuid4
 
 import pytest
@@ -21,7 +22,7 @@ from h5sup.recording.healing import Healed, Healing, heal
 from h5sup.recording.mounts import MountGuard
 from h5sup.recording.volume import Volume
 from h5sup.store.media_index import FILE_NAME, Kind, MediaIndex, StoredFile
-from tests.fakes.mp4 import Camera
+from tests.fakes.mp4 import Camera, box
 from tests.fakes.recorded import BEGIN_US, SECOND_US, close, reader_of, write
 
 DAY = "2026-11-25TZ00"
@@ -233,12 +234,15 @@ async def test_only_paths_that_are_spelt_as_ours_are_looked_at(rig: Rig) -> None
 
 async def test_snapshots_and_archives_are_found_by_their_paths(rig: Rig) -> None:
     rig.put(b"JPEG", kind="snapshot", at="10-00-07")
-    rig.put(b"MP4", kind="archive")
+    mvhd = box(b"mvhd", bytes(12), pack(">II", 1000, 90_500), bytes(80))
+    rig.put(box(b"ftyp") + box(b"moov", mvhd), kind="archive")
+    rig.put(b"half an archive", kind="archive", at="11-00-00")
     rig.put(b"", kind="snapshot", at="10-00-08")
-    assert await rig.heal() == Healed(found=2, empty=1)
+    assert await rig.heal() == Healed(found=2, empty=1, unreadable=1)
     rows = {row.kind: row for row in await rig.rows()}
     at_us = rows["snapshot"].start_us
     assert at_us == rows["snapshot"].end_us == rows["archive"].start_us + 7 * SECOND_US
+    assert rows["archive"].end_us - rows["archive"].start_us == 90_500_000
     assert at_us % (86_400 * SECOND_US) == (10 * 3600 + 7) * SECOND_US
 
 
