@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
@@ -13,7 +14,7 @@ from playwright.async_api import BrowserContext, Page, Route, expect
 from tests.e2e.browser import complaints_of, open_browser
 from tests.e2e.screen import look
 from tests.e2e.server import Server
-from tests.fakes.clips import CLIPS, Clips
+from tests.fakes.clips import CLIPS, Clips, decode_frame_indexes
 from tests.fakes.mediastore import Mediastore
 
 # One server and one browser for all: each test has a page of its own.
@@ -239,6 +240,34 @@ async def test_the_file_that_is_shown_can_be_had(server: Server, page: Page) -> 
         await link.click()
     data = await (await download.value).path()
     assert data.read_bytes()[4:8] == b"ftyp"
+
+
+async def test_a_marked_range_is_exported(server: Server, page: Page) -> None:
+    await open_at(page, server, BEGIN + timedelta(seconds=8))
+    await page.get_by_title("Export").click()
+    first, last = page.get_by_label("From"), page.get_by_label("To", exact=True)
+    await expect(first).to_be_focused()
+    await first.fill("10:00:03")
+    await last.fill("10:00:07")
+    await last.press("Tab")
+    handle = page.get_by_label("End of the marked range")
+    await handle.focus()
+    await handle.press("ArrowRight")
+    await handle.press("ArrowRight")
+    await handle.press("ArrowLeft")
+    await expect(last).to_have_value("10:00:08")
+    await expect(page.locator(".export-length")).to_have_text("5 s")
+    await last.press("Enter")
+    link = page.get_by_role("link", name="Download", exact=True)
+    async with page.expect_download() as download:
+        await link.click()
+    path = await (await download.value).path()
+    numbers = await asyncio.to_thread(decode_frame_indexes, path)
+    assert numbers == list(range(3 * 25, 8 * 25))
+    await first.fill("11:30:00")  # nothing there
+    await last.fill("11:31:00")
+    await last.press("Enter")
+    await expect(page.locator(".export .form-error")).to_contain_text("recorded")
 
 
 async def test_a_lost_server_is_said_in_plain_words(server: Server, page: Page) -> None:
