@@ -68,6 +68,8 @@ class RecordingService:
             kit.tools,
             kit.launcher,
             limit=config.archives,
+            # half of what retention keeps free: at its end, recording would stop
+            floor_bytes=config.keep_free_bytes // 2,
             refusal=self.volume.refusal,
         )
         self.index.on_loss = self.healing.again

@@ -25,9 +25,11 @@ from h5sup.ffmpeg.tools import Tools
 from h5sup.formats.isobmff.init_segment import InitSegment, without_audio
 from h5sup.formats.isobmff.recorded import MovieWriter
 from h5sup.recording.archive import archives as archives_module
+from h5sup.recording.archive import feed as feed_module
 from h5sup.recording.archive import plan
 from h5sup.recording.archive.archives import Archives
-from h5sup.recording.archive.job import NO_ROOM, part_of
+from h5sup.recording.archive.feed import NO_ROOM
+from h5sup.recording.archive.job import part_of
 from h5sup.recording.archive.plan import ArchiveRequest, Way
 from h5sup.recording.names import build_path
 from h5sup.store.media_index import Archive, Gap, MediaIndex, StoredFile
@@ -53,14 +55,15 @@ class Room:
         self.refused = ""
         self.archives = self.build()
 
-    def build(self, limit: int = 1) -> Archives:
+    def build(self, floor_bytes: int = 0) -> Archives:
         launcher = Launcher(f"test-{self.root.parent.name}")
         return Archives(
             self.index,
             self.root,
             self.tools,
             launcher,
-            limit=limit,
+            limit=1,
+            floor_bytes=floor_bytes,
             refusal=lambda: self.refused,
         )
 
@@ -173,6 +176,7 @@ async def test_an_archive_begins_and_ends_with_the_very_picture(
     told = await probe(path)
     assert float(told["format"]["duration"]) == pytest.approx(3.7, abs=0.05)
     assert told.get("audio", {}).get("codec_name") == ("aac" if "aac" in name else None)
+    assert told["video"]["codec_tag_string"] == ("hvc1" if "hevc" in name else "avc1")
     assert room.left_over() == [str(path.relative_to(room.root / "archive"))]
 
 
@@ -439,6 +443,22 @@ async def test_a_full_disk_is_told_and_leaves_nothing(
         room.refused = "the disk of the recordings is full"
         with pytest.raises(UnavailableError, match="is full"):
             await room.archives.request(room.ask(0, 8))
+
+
+async def test_an_archive_waits_until_retention_has_made_room(
+    room: Room, clips: Clips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter([0, 0, 1000])
+    monkeypatch.setattr(feed_module, "free_bytes", lambda _: next(looks, 1000))
+    monkeypatch.setattr(feed_module, "ROOM_LOOK_S", 0.01)
+    room.archives = room.build(floor_bytes=1000)
+    await shoot(room, clips["h264_aac"], [8])
+    assert len(await shown(await room.make(0, 1))) == 25
+    monkeypatch.setattr(feed_module, "free_bytes", lambda _: 999)
+    monkeypatch.setattr(feed_module, "ROOM_WAIT_S", 0.05)
+    file = await room.archives.request(room.ask(0, 1))
+    assert await failure_of(room, file) == NO_ROOM
+    await room.archives.close()
 
 
 async def test_a_recording_deleted_meanwhile_is_told(slow: Room) -> None:

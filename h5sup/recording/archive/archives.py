@@ -47,8 +47,8 @@ class _Making:
 class Archives:
     """Makes archives, `limit` at a time. `start()` comes first, `close()` ends what runs.
 
-    `refusal` says why nothing may be written now, or nothing. Called from the loop; who may see
-    a source is asked before.
+    `refusal` says why nothing may be written now, or nothing; while less than `floor_bytes` are
+    free they wait for retention. Called from the loop; who may see a source is asked before.
     """
 
     def __init__(
@@ -59,13 +59,14 @@ class Archives:
         launcher: Launcher,
         *,
         limit: int,
+        floor_bytes: int = 0,
         refusal: Callable[[], str] = str,
     ) -> None:
         self._index = index
         self._root = root
         self._refusal = refusal
         self._threads = ThreadPoolExecutor(limit + SPARE_THREADS, "h5sup-archive")
-        self._studio = Studio(root, tools, launcher, self._threads)
+        self._studio = Studio(root, tools, launcher, self._threads, floor_bytes)
         self._places = asyncio.Semaphore(limit)
         self._most = limit + MAX_WAITING
         self._making: dict[tuple[str, str], _Making] = {}

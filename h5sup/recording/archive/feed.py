@@ -23,6 +23,10 @@ from h5sup.recording.archive.plan import Plan, Way
 
 KEY_BYTES = 128 * 1024  # of a GOP of which the key picture alone is wanted, at first
 MAX_REST_S = 0.05  # between two GOPs: live media comes first
+ROOM_EVERY_BYTES = 16_000_000  # so often the disk is looked at
+ROOM_WAIT_S = 60.0  # for retention, which looks every few seconds
+ROOM_LOOK_S = 0.5
+NO_ROOM = "there is no room on the disk of the recordings: make some, and ask for it again"
 GONE = "a recording of this time was deleted before it could be archived"
 
 
@@ -42,10 +46,15 @@ class Measure:
 
 
 class Feed:
-    """Reads a plan's GOPs and lays them one behind the other. `stop()` is for other threads."""
+    """Reads a plan's GOPs and lays them one behind the other. `stop()` is for other threads.
 
-    def __init__(self, root: Path, plan: Plan) -> None:
+    While less than `floor_bytes` are free it waits for retention: an archive must not stop what
+    is being recorded.
+    """
+
+    def __init__(self, root: Path, plan: Plan, *, floor_bytes: int = 0) -> None:
         assert plan.init.video is not None
+        self._floor_bytes = floor_bytes
         self._root = root
         self._plan = plan
         self._video: Track = plan.init.video
@@ -77,14 +86,27 @@ class Feed:
     def pour(self, fd: int) -> None:
         """Write all of it and close the pipe; one whose other end is closed ends it early.
 
-        Raises OSError, UnavailableError, MediaFormatError for what can't be read.
+        Raises OSError, UnavailableError, MediaFormatError for what can't be read, and where there
+        is no room.
         """
+        unseen_bytes = ROOM_EVERY_BYTES
         try:
             for piece in self._pieces():
+                unseen_bytes += len(piece)
+                if unseen_bytes >= ROOM_EVERY_BYTES:
+                    self._wait_for_room()
+                    unseen_bytes = 0
                 if self._is_stopped.is_set() or not _write(fd, piece):
                     return
         finally:
             os.close(fd)
+
+    def _wait_for_room(self) -> None:
+        until = time.monotonic() + ROOM_WAIT_S
+        while free_bytes(self._root) < self._floor_bytes and not self._is_stopped.is_set():
+            if time.monotonic() > until:
+                raise UnavailableError(NO_ROOM)
+            self._is_stopped.wait(ROOM_LOOK_S)
 
     def _pieces(self) -> Iterator[bytes]:
         yield self._plan.init.data
@@ -152,6 +174,12 @@ class Feed:
             yield fd
         finally:
             os.close(fd)
+
+
+def free_bytes(folder: Path) -> int:
+    """Return how much of a disk is free for us."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
 
 
 def read_gop(fd: int, gop: StoredGop) -> list[bytes]:

@@ -16,16 +16,16 @@ from h5sup.base.errors import H5supError, UnavailableError
 from h5sup.ffmpeg.archive_command import build_archive
 from h5sup.ffmpeg.process import CHUNK_BYTES, ERROR_LINES, Child, Launcher
 from h5sup.ffmpeg.tools import Tools
-from h5sup.recording.archive.feed import Feed
+from h5sup.recording.archive.feed import NO_ROOM, ROOM_WAIT_S, Feed
 from h5sup.recording.archive.plan import Plan, Way
 
 T = TypeVar("T")
 
-STALL_S = 60.0  # without a word of ffmpeg, which tells its progress twice a second
+# Without a word of ffmpeg, which tells its progress twice a second while it is fed.
+STALL_S = ROOM_WAIT_S + 30.0
 TAIL_BYTES = 200  # of what was read of the progress: more than one figure
 DONE_AT = re.compile(rb"out_time_us=(\d+)\s")
 FOLDER_MODE = 0o750
-NO_ROOM = "there is no room on the disk of the recordings: make some, and ask for it again"
 DELETED = "its file was deleted while it was made"
 
 
@@ -39,6 +39,8 @@ class Studio:
     launcher: Launcher
     threads: Executor
     """For files."""
+    floor_bytes: int = 0
+    """What stays free on the disk: below that, what is recorded would have no room."""
 
 
 class Job:
@@ -52,7 +54,7 @@ class Job:
         self._plan = plan
         self._target = studio.root / path
         self._part = part_of(self._target)
-        self._feed = Feed(studio.root, plan)
+        self._feed = Feed(studio.root, plan, floor_bytes=studio.floor_bytes)
         self._lines: list[str] = []
 
     async def run(self) -> None:
