@@ -15,6 +15,7 @@ RESTART = "restart"
 REASON = "h5sup did not run"
 NOTE = "alive_us"
 NOTE_S = 30.0  # what a crash makes a gap too long by, until its recordings have been looked at
+FOR_EVER_US = 2**62
 BY_ITSELF = ("always", "schedule")  # what is wanted again after a restart
 
 logger = logging.getLogger(__name__)
@@ -48,12 +49,17 @@ class Absence:
                 await self._index.close_gap(gap.id, alive_us)
                 missing[gap.token] = max(alive_us, gap.start_us)
         for file in await self._index.find_growing():
-            if file.trigger in BY_ITSELF:
-                missing.setdefault(file.token, max(alive_us, file.end_us))
+            if file.trigger in BY_ITSELF and file.token not in missing:
+                missing[file.token] = await self._find_end(file, alive_us)
         for token, start_us in missing.items():
             self._gaps[token] = await self._index.open_gap(
                 token, start_us, cause=RESTART, reason=REASON
             )
+
+    async def _find_end(self, growing: StoredFile, alive_us: int) -> int:
+        """Return up to when a source was recorded for sure, its files before this one included."""
+        found = await self._index.find_files("record", growing.token, alive_us, FOR_EVER_US)
+        return max(alive_us, growing.end_us, *(file.end_us for file in found))
 
     async def correct(self, file: StoredFile) -> None:
         """Learn how far a recording of the last run has come: its source's gap begins there."""

@@ -87,6 +87,13 @@ async def test_what_was_recorded_when_h5sup_died_is_missing_from_its_last_pictur
     assert await gaps(index) == [(520, None, "restart")]
 
 
+async def test_a_file_that_was_closed_since_the_last_note_is_no_gap(index: MediaIndex) -> None:
+    await index.add_all([replace(file(end_us=530), is_growing=False), file(end_us=529)])
+    await index.note("alive_us", 500)
+    await Absence(index).settle()
+    assert await gaps(index) == [(530, None, "restart")]
+
+
 async def test_a_correction_reaches_a_gap_that_is_over(index: MediaIndex) -> None:
     await index.add(file())
     await index.note("alive_us", 500)
