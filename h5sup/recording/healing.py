@@ -89,6 +89,7 @@ class Healing:
         self._index = index
         self._volume = volume
         self._absence = absence
+        self._is_checked = False
         self._must_work = asyncio.Event()
         self._working: asyncio.Task[None] | None = None
 
@@ -114,7 +115,9 @@ class Healing:
             self._must_work.clear()
             await self._volume.wait_ok()
             try:
-                await self._index.check()
+                if self._index.was_cut_off and not self._is_checked:
+                    await self._index.check()
+                    self._is_checked = True
                 healed = await heal(self._index, self._volume, self._absence)
             except (OSError, UnavailableError) as error:
                 logger.warning("the index is not compared with the disk: %s", error)

@@ -49,12 +49,15 @@ class Database:
         self._reader = _Worker("h5sup-media-read")
         self.is_in_memory = False
         """Whether the file could not be had."""
+        self.was_cut_off = False
+        """Whether the last run did not close it."""
         self._mending = asyncio.Lock()
         self._losses = 0
 
     async def open(self) -> None:
         """Open the file or make it."""
         try:
+            self.was_cut_off = await asyncio.to_thread(_has_journal, self._path)
             await self._open()
         except (OSError, sqlite3.DatabaseError) as error:
             if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
@@ -76,8 +79,24 @@ class Database:
         return await self._run(self._writer, partial(_transact, work=work))
 
     async def check(self) -> None:
-        """Look the whole file over, which takes a while; damage is dealt with as always."""
-        await self.read(_check)
+        """Look the whole file over, beside all else; damage is dealt with as always.
+
+        It takes a while, a minute for a large one on a card, and can be cancelled.
+        """
+        if self.is_in_memory:
+            return
+        checker = _Worker("h5sup-media-check")
+        losses = self._losses
+        try:
+            await checker.connect(self._path, _prepare_reader)
+            await checker.run(_check)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise self._unavailable(error) from error
+            await self._mend(error, losses)
+        finally:
+            checker.interrupt()
+            await checker.close()
 
     async def _run(self, worker: _Worker, work: Work[T]) -> T:
         async with self._mending:
@@ -87,13 +106,16 @@ class Database:
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise self._unavailable(error) from error
-            async with self._mending:
-                if losses == self._losses:  # nobody else has met the damage meanwhile
-                    await self._begin_anew(error)
+            await self._mend(error, losses)
         try:
             return await worker.run(work)
         except sqlite3.DatabaseError as error:
             raise self._unavailable(error) from error
+
+    async def _mend(self, error: sqlite3.DatabaseError, losses: int) -> None:
+        async with self._mending:
+            if losses == self._losses:  # nobody else has met the damage meanwhile
+                await self._begin_anew(error)
 
     def _unavailable(self, error: sqlite3.DatabaseError) -> UnavailableError:
         return UnavailableError(f"{self._path.name} can't be used: {error}")
@@ -169,6 +191,11 @@ class _Worker:
         """Return what `work` returns."""
         return await self._submit(lambda: self._work(work))
 
+    def interrupt(self) -> None:
+        """Have what runs end soon, with an error."""
+        if self._connection is not None:
+            self._connection.interrupt()
+
     async def close(self) -> None:
         """End the thread after what it does."""
         await self.disconnect()
@@ -178,7 +205,10 @@ class _Worker:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _connect(self, path: Path, prepare: Work[None]) -> None:
-        self._connection = sqlite3.connect(path, LOCK_TIMEOUT_S, isolation_level=None)
+        # one thread uses it; only interrupt() comes from another
+        self._connection = sqlite3.connect(
+            path, LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
         prepare(self._connection)
 
     def _work(self, work: Work[T]) -> T:
@@ -219,6 +249,12 @@ def _check(connection: sqlite3.Connection) -> None:
     (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
         raise _Unusable(found)
+
+
+def _has_journal(path: Path) -> bool:
+    """Return whether changes wait in a journal: who closes the file leaves none."""
+    journal = path.with_name(path.name + "-wal")
+    return journal.exists() and journal.stat().st_size > 0
 
 
 def _set_aside(path: Path, aside: Path) -> None:

@@ -132,6 +132,11 @@ class MediaIndex:
         """Finish what is being written."""
         await self._database.close()
 
+    @property
+    def was_cut_off(self) -> bool:
+        """Whether the last run died: its files may have been cut off, and media.db harmed."""
+        return self._database.was_cut_off
+
     async def check(self) -> None:
         """Look for damage, which can take seconds; it is met with a new beginning."""
         await self._database.check()

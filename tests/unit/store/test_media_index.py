@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import sqlite3
 from collections.abc import AsyncIterator
@@ -360,6 +361,59 @@ async def test_damage_that_is_met_while_running_stops_nothing(
         assert (await index.get(number)).size_bytes == 78
     assert losses == [True]
     assert caplog.text.count("is set aside") == 1
+
+
+async def crash(folder: Path) -> None:
+    """Leave a journal behind, as a run does that was killed."""
+    async with opened(folder) as index:
+        await index.add(file(0))
+        for suffix in ("", "-wal"):
+            data = (folder / (FILE_NAME + suffix)).read_bytes()
+            (folder / ("kept" + suffix)).write_bytes(data)
+    for suffix in ("", "-wal"):
+        (folder / ("kept" + suffix)).rename(folder / (FILE_NAME + suffix))
+
+
+async def test_it_is_known_that_the_last_run_died(tmp_path: Path) -> None:
+    await crash(tmp_path)
+    async with opened(tmp_path) as index:
+        assert index.was_cut_off
+        await index.check()
+        assert await starts(index, 0, 10) == [0]
+    async with opened(tmp_path) as index:
+        assert not index.was_cut_off
+
+
+async def test_damage_that_nobody_has_met_is_found(tmp_path: Path) -> None:
+    async with opened(tmp_path) as index:
+        await index.add_all([file(n * MINUTE_US) for n in range(2000)])
+    scribble(tmp_path / FILE_NAME)
+    losses: list[bool] = []
+    async with opened(tmp_path) as index:
+        index.on_loss = lambda: losses.append(True)
+        await index.check()
+        await index.check()
+        await index.add(file(0))
+    assert losses == [True]
+
+
+async def test_a_check_can_be_cancelled_and_stops_nobody(tmp_path: Path) -> None:
+    async with opened(tmp_path) as index:
+        await index.add_all([file(n * MINUTE_US) for n in range(20_000)])
+        checking = asyncio.create_task(index.check())
+        await asyncio.sleep(0.005)
+        assert len(await index.find_files("record", "front", 0, HOUR_US)) == 60
+        checking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await checking
+        assert not index.is_lost
+
+
+async def test_an_index_in_memory_needs_no_check(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).mkdir()
+    async with opened(tmp_path) as index:
+        await index.check()
+        assert index.is_in_memory
 
 
 async def test_what_grows_survives_the_loss_of_the_file(tmp_path: Path) -> None:
