@@ -131,7 +131,7 @@ async def test_everything_by_keyboard(server: Server, page: Page) -> None:
     await page.keyboard.press("n")
     await until_shown(page, GAP_END, GAP_END + timedelta(seconds=5))
     await tab_to(page, ".timeline-gap")
-    note = page.locator(".replay-note")
+    note = page.locator(".playback-note")
     await expect(note).to_have_text(
         "10:02:40 \u2013 10:30:00 (27 min 20 s): The camera was offline. No answer from the camera"
     )
@@ -204,7 +204,7 @@ async def test_today_grows_while_it_is_recorded_by_hand(server: Server, page: Pa
     await expect(page.get_by_title("Stop recording")).to_be_visible(timeout=15_000)
     await page.wait_for_function(SHOWS_PICTURES)
     await expect(page.locator(".timeline-bar.is-manual")).to_have_count(1)
-    await expect(page.locator(".replay-recorded")).to_be_visible()
+    await expect(page.locator(".playback-recorded")).to_be_visible()
     await page.get_by_title("Stop recording").click()
     await expect(page.get_by_title("Record now")).to_be_visible()
     await expect(page.locator(".timeline-bar.is-manual")).to_have_count(1)
@@ -270,10 +270,35 @@ async def test_a_marked_range_is_exported(server: Server, page: Page) -> None:
     await expect(page.locator(".export .form-error")).to_contain_text("recorded")
 
 
+async def test_the_first_page_leads_there(server: Server, page: Page) -> None:
+    await page.goto(server.base)
+    await page.locator("h5s-tile").hover()
+    await page.get_by_title("Recordings of Front door").click()
+    await page.wait_for_url("**/playback.html?token=front")
+    await expect(page.get_by_role("heading", name="Front door")).to_be_visible()
+
+
+async def test_who_has_no_session_signs_in_first(server: Server, page: Page) -> None:
+    refusal = {"bStatus": False, "strCode": "there is no session: sign in"}
+    await page.route("**/GetSrc?**", lambda route: route.fulfill(status=401, json=refusal))
+    await page.goto(f"{server.base}/playback.html?token=front&at={quote(BEGIN.isoformat())}")
+    await page.fill("input[name=user]", "admin")
+    await page.unroute("**/GetSrc?**")
+    await page.fill("input[type=password]", "12345")
+    await page.keyboard.press("Enter")
+    await page.wait_for_function(SHOWS_PICTURES)
+
+
+async def test_a_source_that_there_is_not_is_named(server: Server, page: Page) -> None:
+    await page.goto(f"{server.base}/playback.html?token=gone")
+    reason = page.locator(".screen-reason")
+    await expect(reason).to_have_text("There is no source with this token")
+
+
 async def test_a_lost_server_is_said_in_plain_words(server: Server, page: Page) -> None:
     await open_at(page, server, BEGIN)
     await page.route("**/Search?**", lambda route: route.fulfill(status=502, body="{}"))
     await page.route("**/GetSrc?**", lambda route: route.abort())
-    await expect(page.locator(".replay-note")).to_have_text(
+    await expect(page.locator(".playback-note")).to_have_text(
         "The server does not answer. Trying again…", timeout=10_000
     )

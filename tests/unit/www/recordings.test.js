@@ -16,9 +16,9 @@ const day = await import(new URL("lib/day.js", APP));
 const span = await import(new URL("lib/span.js", APP));
 const { TimeWindow } = await import(new URL("lib/window.js", APP));
 const { DayBook } = await import(new URL("lib/daybook.js", APP));
-const { Replay } = await import(new URL("lib/replay.js", APP));
+const { Playback } = await import(new URL("lib/playback.js", APP));
 const { describeGap } = await import(new URL("views/note.js", APP));
-const { describeReplay } = await import(new URL("views/screen.js", APP));
+const { describePlayback } = await import(new URL("views/screen.js", APP));
 const { describeRoom } = await import(new URL("views/disk.js", APP));
 const recordings = await import(new URL("recordings.js", APP));
 
@@ -149,6 +149,18 @@ describe("recordings", () => {
       ["schedule"],
     );
   });
+  test("of too many the longest are kept, in their order", () => {
+    const many = [5, 1, 9, 2, 7].map((size, index) => ({
+      start: index * 10,
+      end: index * 10 + size,
+    }));
+    const kept = span.longest(many, 3);
+    assert.deepEqual(
+      kept.map(({ start }) => start),
+      [0, 20, 40],
+    );
+    assert.equal(span.longest(many, 5), many);
+  });
   test("lengths and sizes are short", () => {
     assert.equal(span.length(40_400), "40 s");
     assert.equal(span.length(0), "0 s");
@@ -223,26 +235,28 @@ describe("words", () => {
     assert.match(describeGap({ ...gap, cause: "new", reason: "" }), /: Not recorded$/);
   });
   test("a playback says what it does, and why not", () => {
-    const book = { isLoaded: true, isEmpty: false };
+    const book = { isLoaded: true, isEmpty: false, failure: "" };
     const playing = { state: "playing", reason: "", isPaused: false, speed: 4 };
-    assert.equal(describeReplay(playing, book).word, "Playing · 4×");
-    assert.equal(describeReplay({ ...playing, isPaused: true }, book).word, "Paused");
+    assert.equal(describePlayback(playing, book).word, "Playing · 4×");
+    assert.equal(describePlayback({ ...playing, isPaused: true }, book).word, "Paused");
     const refused = { ...playing, state: "stopped", reason: "no such file" };
-    assert.deepEqual(describeReplay(refused, book), {
+    assert.deepEqual(describePlayback(refused, book), {
       tone: "bad",
       word: "Failed",
       detail: "No such file",
     });
     assert.equal(
-      describeReplay({ ...playing, state: "ended" }, book).word,
+      describePlayback({ ...playing, state: "ended" }, book).word,
       "End of the recordings",
     );
-    assert.match(describeReplay(playing, { ...book, isEmpty: true }).detail, /Nothing was/);
-    assert.equal(describeReplay(playing, { ...book, isLoaded: false }).word, "Loading");
+    assert.match(describePlayback(playing, { ...book, isEmpty: true }).detail, /Nothing was/);
+    assert.equal(describePlayback(playing, { ...book, isLoaded: false }).word, "Loading");
+    const unknown = { isLoaded: false, isEmpty: true, failure: "There is no source x" };
+    assert.equal(describePlayback(playing, unknown).detail, "There is no source x");
   });
 });
 
-describe("replay", () => {
+describe("playback", () => {
   /** @type {FakePlayer[]} */
   let players = [];
   class FakePlayer {
@@ -274,9 +288,9 @@ describe("replay", () => {
   const noon = on("2026-10-25T12:00:00+01:00");
   const open = () => {
     players = [];
-    const replay = new Replay({}, "gate", () => {});
-    replay.open(whole, noon);
-    return replay;
+    const playback = new Playback({}, "gate", () => {});
+    playback.open(whole, noon);
+    return playback;
   };
 
   test("plays the whole day from a moment on, over WebSocket", () => {
@@ -291,14 +305,14 @@ describe("replay", () => {
     assert.deepEqual(player.did, [["moveTo", noon], ["start"], ["connect"]]);
   });
   test("goes on over WebRTC at the same picture, speed and pause", () => {
-    const replay = open();
-    replay.setSpeed(4);
-    replay.pause(true);
+    const playback = open();
+    playback.setSpeed(4);
+    playback.pause(true);
     players[0].position = new Date(noon + 5000);
-    replay.choose("rtc");
+    playback.choose("rtc");
     assert.equal(players[0].did.at(-1)[0], "disconnect");
     assert.equal(players[1].constructor.name, "RTC");
-    assert.equal(replay.isPaused, true);
+    assert.equal(playback.isPaused, true);
     assert.deepEqual(players[1].did, [
       ["speed", 4],
       ["moveTo", noon + 5000],
@@ -307,23 +321,23 @@ describe("replay", () => {
     ]);
   });
   test("of many places in a row it goes to the first at once and to the last", async () => {
-    const replay = open();
+    const playback = open();
     const [player] = players;
     player.did = [];
-    for (let i = 1; i <= 20; i += 1) replay.goTo(noon + i);
+    for (let i = 1; i <= 20; i += 1) playback.goTo(noon + i);
     assert.deepEqual(player.did, [["moveTo", noon + 1]]);
     await new Promise((done) => setTimeout(done, 400));
     assert.deepEqual(player.did.slice(1), [["moveTo", noon + 20]]);
   });
   test("says why it does not play, and forgets it when closed", () => {
-    const replay = open();
+    const playback = open();
     players[0].state = "waiting";
     players[0].conf.onState("waiting", "the disk is gone");
-    assert.equal(replay.reason, "the disk is gone");
-    replay.close();
-    assert.equal(replay.reason, "");
-    assert.equal(replay.state, "stopped");
-    assert.ok(Number.isNaN(replay.position));
+    assert.equal(playback.reason, "the disk is gone");
+    playback.close();
+    assert.equal(playback.reason, "");
+    assert.equal(playback.state, "stopped");
+    assert.ok(Number.isNaN(playback.position));
   });
 });
 

@@ -165,6 +165,19 @@ export async function sources(token) {
   return /** @type {SourceItem[]} */ (answer["src"] ?? []);
 }
 
+/**
+ * One source, or null when there is none: what it left may still be there.
+ * @param {string} token
+ */
+export async function findSource(token) {
+  try {
+    return (await sources(token)).find((item) => item.strToken === token) ?? null;
+  } catch (error) {
+    if (error instanceof SignInError || error instanceof UnreachableError) throw error;
+    return null;
+  }
+}
+
 /** Whether the default password still opens this server. */
 export async function hasDefaultPassword() {
   if (sessionStorage.getItem("h5s_default") === "true") return true;

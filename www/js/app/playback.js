@@ -1,23 +1,20 @@
 // The page playback.html: a day of one source, as it was recorded.
 
 import {
-  ApiError,
   SignInError,
   UnreachableError,
   adoptSession,
+  findSource,
   forgetSession,
   session,
-  sources,
 } from "./api.js";
 import { make } from "./lib/dom.js";
 import { t } from "./lib/i18n.js";
 import { language } from "./lib/prefs.js";
-import { sentence } from "./lib/state.js";
 import { mountLogin } from "./views/login.js";
-import { mountReplay } from "./views/replay.js";
+import { mountPlayback } from "./views/playback.js";
 
 const RETRY_MS = 2000;
-const query = new URLSearchParams(location.search);
 
 /** @type {() => void} */
 let unmount = () => {};
@@ -50,17 +47,17 @@ function showNote(text, isLasting = true) {
 }
 
 async function start() {
+  const query = new URLSearchParams(location.search); // the place in it changes
   const token = query.get("token");
   if (!token) return showNote(t("noToken"));
   const hadSession = session() !== "";
   try {
-    const source = (await sources(token)).find((item) => item.strToken === token) ?? null;
+    const source = await findSource(token);
     const at = Date.parse(query.get("at") ?? "");
-    show((root) => mountReplay(root, { token, source, at, onSignIn: showLogin }));
+    show((root) => mountPlayback(root, { token, source, at, onSignIn: showLogin }));
   } catch (error) {
     if (error instanceof SignInError) showLogin(hadSession ? t("expired") : "");
     else if (error instanceof UnreachableError) showNote(t("unreachable"), false);
-    else if (error instanceof ApiError) showNote(sentence(error.message));
     else throw error;
   }
 }

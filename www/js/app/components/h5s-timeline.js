@@ -1,7 +1,7 @@
 import { clock, ticks } from "../lib/day.js";
 import { make } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
-import { clip, join } from "../lib/span.js";
+import { clip, join, longest } from "../lib/span.js";
 import { TimeWindow } from "../lib/window.js";
 
 /**
@@ -16,6 +16,7 @@ const PAGE_MS = 600_000;
 const ZOOM = 0.4;
 const LABEL_PX = 58;
 const NARROW = 0.0008; // of the width: less is not to be seen
+const MOST_GAPS = 200; // buttons at once; closer, the shorter ones show as well
 
 /** @type {Record<string, (at: number, limits: Stretch) => number>} where a key goes */
 const KEYS = {
@@ -156,9 +157,10 @@ export class H5sTimeline extends HTMLElement {
   /** @param {TimeWindow} shown */
   #drawMedia(shown) {
     const bars = [];
+    const joint = Math.max(2000, shown.span * NARROW);
     for (const kind of /** @type {const} */ (["schedule", "manual", "alarm"])) {
-      const own = this.#recordings.filter((one) => one.kind === kind);
-      for (const stretch of join(own)) {
+      const own = this.#recordings.filter((one) => one.kind === kind && clip(one, shown));
+      for (const stretch of join(own, joint)) {
         const seen = clip(stretch, shown);
         if (!seen) continue;
         const bar = make("div", { class: `timeline-bar is-${kind}` });
@@ -172,10 +174,10 @@ export class H5sTimeline extends HTMLElement {
   /** @param {TimeWindow} shown */
   #drawGaps(shown) {
     const focused = Number(/** @type {HTMLElement} */ (document.activeElement)?.dataset["start"]);
-    const buttons = this.#gaps.flatMap((gap) => {
-      const seen = clip(gap, shown);
-      return seen ? [this.#gapButton(gap, seen, shown)] : [];
-    });
+    const inSight = this.#gaps.filter((gap) => clip(gap, shown));
+    const buttons = longest(inSight, MOST_GAPS).map((gap) =>
+      this.#gapButton(gap, clip(gap, shown) ?? gap, shown),
+    );
     if (buttons[0]) buttons[0].tabIndex = 0;
     this.#holes.replaceChildren(...buttons);
     this.#holes.hidden = buttons.length === 0;

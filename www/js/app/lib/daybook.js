@@ -15,6 +15,7 @@ export class DayBook {
   constructor(day) {
     this.day = day;
     this.isLoaded = false;
+    this.failure = ""; // why what there is could not be told
     /** @type {span.Recording[]} by their beginning */
     this.recordings = [];
     /** @type {span.Gap[]} */
@@ -33,6 +34,7 @@ export class DayBook {
     this.gaps = span.readGaps(gaps);
     this.stretches = span.join(this.recordings);
     this.isLoaded = true;
+    this.failure = "";
   }
 
   get isEmpty() {

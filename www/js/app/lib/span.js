@@ -46,14 +46,15 @@ export function readGaps(items) {
 /**
  * Recordings that follow each other as one stretch.
  * @param {Stretch[]} recordings by their beginning
+ * @param {number} [joint] ms between two that are no gap
  * @returns {Stretch[]}
  */
-export function join(recordings) {
+export function join(recordings, joint = JOINT_MS) {
   /** @type {Stretch[]} */
   const found = [];
   for (const { start, end } of recordings) {
     const last = found.at(-1);
-    if (last && start <= last.end + JOINT_MS) last.end = Math.max(last.end, end);
+    if (last && start <= last.end + joint) last.end = Math.max(last.end, end);
     else found.push({ start, end });
   }
   return found;
@@ -96,6 +97,20 @@ export function clip(range, within) {
   const start = Math.max(range.start, within.start);
   const end = Math.min(range.end, within.end);
   return start < end ? { start, end } : null;
+}
+
+/**
+ * The longest of many, in their order.
+ * @template {Stretch} Found
+ * @param {Found[]} stretches
+ * @param {number} most
+ * @returns {Found[]}
+ */
+export function longest(stretches, most) {
+  if (stretches.length <= most) return stretches;
+  const sorted = [...stretches].sort((a, b) => b.end - b.start - (a.end - a.start));
+  const kept = new Set(sorted.slice(0, most));
+  return stretches.filter((one) => kept.has(one));
 }
 
 /** @param {number} ms @returns {string} as "2 h 5 min", "40 s" */

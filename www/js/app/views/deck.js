@@ -2,7 +2,7 @@ import { clock } from "../lib/day.js";
 import { iconButton, icon, make } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { wayName } from "../lib/playing.js";
-import { replayWays } from "../lib/replay.js";
+import { playbackWays } from "../lib/playback.js";
 
 const NO_TIME = "--:--:--";
 const SPEEDS = [0.5, 1, 2, 4, 8, 16];
@@ -33,7 +33,7 @@ export function makeDeck(actions) {
   speed.setAttribute("aria-label", t("pbSpeed"));
   speed.value = "1";
   speed.onchange = () => actions.onSpeed(Number(speed.value));
-  const ways = replayWays().map((value) => make("option", { value }, wayName(value)));
+  const ways = playbackWays().map((value) => make("option", { value }, wayName(value)));
   const way = make("select", { class: "deck-select", title: t("transport") }, ...ways);
   way.setAttribute("aria-label", t("transport"));
   way.onchange = () => actions.onWay(way.value === "rtc" ? "rtc" : "ws");

@@ -42,7 +42,7 @@ export function describeGap(gap) {
 export function makeNote() {
   /** @type {HTMLElement[]} */
   let legend = [];
-  const element = make("p", { class: "replay-note", role: "status" });
+  const element = make("p", { class: "playback-note", role: "status" });
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   /** @param {string} kind @param {...(Node | string)} content */

@@ -3,7 +3,7 @@ import { t } from "../lib/i18n.js";
 import { sentence } from "../lib/state.js";
 import { toggleFullScreen } from "./stage.js";
 
-/** @typedef {import("../lib/replay.js").Replay} Replay */
+/** @typedef {import("../lib/playback.js").Playback} Playback */
 
 /** The picture of a playback, and what stands on it. */
 export function makeScreen() {
@@ -25,11 +25,11 @@ export function makeScreen() {
     element,
     video,
     /**
-     * @param {Replay} replay
+     * @param {Playback} playback
      * @param {import("../lib/daybook.js").DayBook} book
      */
-    update(replay, book) {
-      const shown = describeReplay(replay, book);
+    update(playback, book) {
+      const shown = describePlayback(playback, book);
       element.dataset["tone"] = shown.tone;
       chip.textContent = shown.word;
       if (reason.textContent !== shown.detail) reason.textContent = shown.detail;
@@ -40,21 +40,23 @@ export function makeScreen() {
 
 /**
  * What a playback does, in plain words.
- * @param {Pick<Replay, "state" | "reason" | "isPaused" | "speed">} replay
- * @param {Pick<import("../lib/daybook.js").DayBook, "isLoaded" | "isEmpty">} book
+ * @param {Pick<Playback, "state" | "reason" | "isPaused" | "speed">} playback
+ * @param {Pick<import("../lib/daybook.js").DayBook, "isLoaded" | "isEmpty" | "failure">} book
  * @returns {{ tone: string, word: string, detail: string }}
  */
-export function describeReplay(replay, book) {
+export function describePlayback(playback, book) {
+  if (book.failure) return { tone: "bad", word: t("stateFailed"), detail: book.failure };
   if (!book.isLoaded) return { tone: "busy", word: t("pbLoading"), detail: "" };
   if (book.isEmpty) return { tone: "idle", word: t("pbNothing"), detail: t("pbNothingHint") };
-  if (replay.state === "blocked") return { tone: "idle", word: t("stateBlocked"), detail: "" };
-  if (replay.state === "ended") return { tone: "idle", word: t("pbEnded"), detail: "" };
-  if (replay.state === "stopped" && replay.reason)
-    return { tone: "bad", word: t("stateFailed"), detail: sentence(replay.reason) };
-  if (replay.state === "waiting")
-    return { tone: "bad", word: t("stateReconnecting"), detail: sentence(replay.reason) };
-  if (replay.isPaused) return { tone: "idle", word: t("pbPaused"), detail: "" };
-  if (replay.state !== "playing") return { tone: "busy", word: t("stateConnecting"), detail: "" };
-  const speed = replay.speed === 1 ? "" : ` · ${replay.speed}×`;
+  if (playback.state === "blocked") return { tone: "idle", word: t("stateBlocked"), detail: "" };
+  if (playback.state === "ended") return { tone: "idle", word: t("pbEnded"), detail: "" };
+  if (playback.state === "stopped" && playback.reason)
+    return { tone: "bad", word: t("stateFailed"), detail: sentence(playback.reason) };
+  if (playback.state === "waiting")
+    return { tone: "bad", word: t("stateReconnecting"), detail: sentence(playback.reason) };
+  if (playback.isPaused) return { tone: "idle", word: t("pbPaused"), detail: "" };
+  if (playback.state !== "playing")
+    return { tone: "busy", word: t("stateConnecting"), detail: "" };
+  const speed = playback.speed === 1 ? "" : ` · ${playback.speed}×`;
   return { tone: "live", word: t("pbPlaying") + speed, detail: "" };
 }

@@ -5,7 +5,7 @@ import { DayBook } from "../lib/daybook.js";
 import { iconButton, icon, make } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { toggleTheme } from "../lib/prefs.js";
-import { Replay } from "../lib/replay.js";
+import { Playback } from "../lib/playback.js";
 import { clip } from "../lib/span.js";
 import * as recordings from "../recordings.js";
 import { makeDayBar } from "./daybar.js";
@@ -23,7 +23,7 @@ const ROOM_MS = 60_000;
 const EXPORT_MS = 60_000;
 
 /**
- * @typedef {object} ReplayOptions
+ * @typedef {object} PlaybackOptions
  * @property {string} token
  * @property {import("../api.js").SourceItem | null} source null when only its recordings are left
  * @property {number} at the moment to begin with; NaN for the newest
@@ -31,35 +31,36 @@ const EXPORT_MS = 60_000;
  */
 
 /** Days of one source, as they were recorded. */
-class ReplayView {
+class PlaybackView {
   #token;
   #onSignIn;
   #book;
   #isGone = false;
+  #wanted = Number.NaN; // where to begin once there is something
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #remembering;
   #note = makeNote();
   #screen = makeScreen();
   #timeline = new H5sTimeline();
-  #disk = make("p", { class: "muted replay-disk" });
-  #chip = make("span", { class: "chip replay-recorded", hidden: true }, t("pbRecorded"));
+  #disk = make("p", { class: "muted playback-disk" });
+  #chip = make("span", { class: "chip playback-recorded", hidden: true }, t("pbRecorded"));
   #exporter;
   #deck;
   #days;
-  #replay;
+  #playback;
   #element;
   #timers;
 
   /**
    * @param {HTMLElement} root
-   * @param {ReplayOptions} options
+   * @param {PlaybackOptions} options
    */
   constructor(root, { token, source, at, onSignIn }) {
     this.#token = token;
     this.#onSignIn = onSignIn;
     this.#book = new DayBook(dayOf(Number.isNaN(at) ? Date.now() : at));
     this.#exporter = makeExporter(token, (range) => this.#timeline.mark(range));
-    this.#replay = new Replay(this.#screen.video, token, () => this.#refresh());
+    this.#playback = new Playback(this.#screen.video, token, () => this.#refresh());
     this.#deck = makeDeck(this.#actions());
     this.#days = makeDayBar({
       recorded: (year, month) => recordings.recordedDays(token, year, month),
@@ -87,7 +88,7 @@ class ReplayView {
     clearTimeout(this.#remembering);
     this.#note.close();
     this.#exporter.close();
-    this.#replay.close();
+    this.#playback.close();
     this.#element.remove();
   }
 
@@ -95,10 +96,10 @@ class ReplayView {
   #actions() {
     return {
       onPlay: () => this.#play(),
-      onSkip: (seconds) => this.#goTo(this.#replay.position + seconds * 1000),
+      onSkip: (seconds) => this.#goTo(this.#playback.position + seconds * 1000),
       onRecording: (direction) => this.#toRecording(direction),
-      onSpeed: (speed) => this.#replay.setSpeed(speed),
-      onWay: (way) => this.#replay.choose(way),
+      onSpeed: (speed) => this.#playback.setSpeed(speed),
+      onWay: (way) => this.#playback.choose(way),
       onSnapshot: () => void this.#snap(),
       onExport: () => this.#offerExport(),
       onRecord: () => void this.#record(),
@@ -122,11 +123,11 @@ class ReplayView {
     live.hidden = !source;
     const theme = iconButton("sun", t("theme"), toggleTheme);
     const spacer = make("div", { class: "spacer" });
-    const title = make("h1", { class: "replay-name" }, name);
+    const title = make("h1", { class: "playback-name" }, name);
     const top = make("header", { class: "top" }, home, title, this.#chip, spacer, live, theme);
     const main = make(
       "main",
-      { class: "replay-main" },
+      { class: "playback-main" },
       this.#screen.element,
       this.#timeline,
       this.#note.element,
@@ -135,7 +136,7 @@ class ReplayView {
       this.#disk,
     );
     top.insertBefore(this.#days.element, spacer);
-    return make("div", { class: "replay" }, top, main);
+    return make("div", { class: "playback" }, top, main);
   }
 
   #listen() {
@@ -151,58 +152,71 @@ class ReplayView {
 
   /** Show a day from a moment on; NaN for where it is best begun. @param {Day} day @param {number} ms */
   async #showDay(day, ms) {
-    const book = (this.#book = new DayBook(day));
-    this.#replay.close();
+    this.#book = new DayBook(day);
+    this.#wanted = ms;
+    this.#playback.close();
     this.#exporter.show(null, null);
     this.#timeline.showDay(day);
     this.#days.update(day);
     this.#refresh();
     await this.#load();
-    if (book !== this.#book || book.isEmpty) return;
-    this.#replay.open(day, Number.isNaN(ms) ? book.beginning(Date.now()) : book.nearest(ms));
   }
 
-  /** Ask what there is of the day. */
+  /** Ask what there is of the day, and begin to play once there is something. */
   async #load() {
     const book = this.#book;
-    await this.#attempt(async () => {
-      const [found, gaps] = await Promise.all([
-        recordings.search(this.#token, book.day),
-        recordings.gaps(this.#token, book.day),
-      ]);
-      if (book !== this.#book || this.#isGone) return;
-      book.fill(found, gaps);
-      this.#timeline.fill(book.recordings, book.gaps);
-      this.#note.explain(book);
-      this.#refresh();
-    });
+    await this.#attempt(
+      async () => {
+        const [found, gaps] = await Promise.all([
+          recordings.search(this.#token, book.day),
+          recordings.gaps(this.#token, book.day),
+        ]);
+        if (book === this.#book && !this.#isGone) this.#fill(found, gaps);
+      },
+      (reason) => {
+        if (book.isLoaded) this.#note.fail(reason);
+        else book.failure = reason;
+      },
+    );
+    this.#refresh();
+  }
+
+  /**
+   * @param {recordings.FoundItem[]} found
+   * @param {recordings.GapItem[]} gaps
+   */
+  #fill(found, gaps) {
+    const book = this.#book;
+    const hadNone = book.isEmpty;
+    book.fill(found, gaps);
+    this.#timeline.fill(book.recordings, book.gaps);
+    this.#note.explain(book);
+    if (!hadNone || book.isEmpty) return;
+    const ms = Number.isNaN(this.#wanted) ? book.beginning(Date.now()) : this.#wanted;
+    this.#playback.open(book.day, book.nearest(ms));
   }
 
   /** Bring words, buttons and the place that is shown up to date. */
   #refresh() {
-    const replay = this.#replay;
-    const ms = replay.position;
+    const playback = this.#playback;
+    const ms = playback.position;
     const shown = this.#book.at(ms);
-    this.#deck.update(replay.state === "playing" && !replay.isPaused, ms);
+    this.#deck.update(playback.state === "playing" && !playback.isPaused, ms);
     this.#deck.offerFile(shown ? api.fileUrl(shown.path) : "");
     this.#deck.enable(!this.#book.isEmpty);
     this.#deck.zoomed(this.#timeline.zoomed);
     this.#deck.recording(this.#book.isRecordedByHand);
-    this.#screen.update(replay, this.#book);
+    this.#screen.update(playback, this.#book);
     this.#timeline.moveTo(ms);
   }
 
   /** A day that is not over grows, and the source comes and goes. */
   async #poll() {
     await this.#attempt(async () => {
-      const source = (await api.sources(this.#token))[0];
-      this.#chip.hidden = !source?.bRec;
+      this.#chip.hidden = !(await api.findSource(this.#token))?.bRec;
     });
-    const { day, isEmpty, isLoaded } = this.#book;
-    if (isLoaded && !isWithin(day, Date.now())) return;
-    await this.#load();
-    if (isEmpty && !this.#book.isEmpty && day === this.#book.day)
-      this.#replay.open(day, this.#book.beginning(Date.now()));
+    const { day, isLoaded } = this.#book;
+    if (!isLoaded || isWithin(day, Date.now())) await this.#load();
   }
 
   async #showRoom() {
@@ -215,7 +229,7 @@ class ReplayView {
   #goTo(ms) {
     if (this.#book.isEmpty || Number.isNaN(ms)) return;
     const to = this.#book.nearest(ms);
-    this.#replay.goTo(to);
+    this.#playback.goTo(to);
     this.#timeline.moveTo(to);
     clearTimeout(this.#remembering);
     this.#remembering = setTimeout(() => remember(to), 1000);
@@ -223,15 +237,15 @@ class ReplayView {
 
   /** Play, pause, or play again what has come to its end. */
   #play() {
-    const replay = this.#replay;
-    if (replay.state !== "ended") return replay.pause(!replay.isPaused);
+    const playback = this.#playback;
+    if (playback.state !== "ended") return playback.pause(!playback.isPaused);
     this.#goTo(this.#book.beginning(Date.now()));
-    replay.pause(false);
+    playback.pause(false);
   }
 
   /** @param {number} direction */
   #toRecording(direction) {
-    const { position } = this.#replay;
+    const { position } = this.#playback;
     const from = Number.isNaN(position) ? this.#book.day.start : position;
     const start = this.#book.beside(from, direction);
     if (start !== undefined) this.#goTo(start);
@@ -241,7 +255,7 @@ class ReplayView {
   #offerExport() {
     const { day } = this.#book;
     if (this.#exporter.isOpen || this.#book.isEmpty) return this.#exporter.show(null, null);
-    const { position } = this.#replay;
+    const { position } = this.#playback;
     const from = Number.isNaN(position) ? this.#book.beginning(Date.now()) : position;
     const start = Math.floor(from / 1000) * 1000;
     this.#exporter.show(day, clip({ start, end: start + EXPORT_MS }, day));
@@ -249,7 +263,7 @@ class ReplayView {
 
   async #snap() {
     await this.#attempt(async () => {
-      const path = await recordings.snapshot(this.#token, this.#replay.session);
+      const path = await recordings.snapshot(this.#token, this.#playback.session);
       this.#note.link(t("pbSnapshotKept"), api.fileUrl(path));
     });
   }
@@ -263,14 +277,18 @@ class ReplayView {
     await this.#poll();
   }
 
-  /** Do what may fail, and say so. @param {() => Promise<void>} act */
-  async #attempt(act) {
+  /**
+   * Do what may fail, and say so.
+   * @param {() => Promise<void>} act
+   * @param {(reason: string) => void} [tell]
+   */
+  async #attempt(act, tell = (reason) => this.#note.fail(reason)) {
     try {
       await act();
     } catch (error) {
       if (this.#isGone) return;
       if (error instanceof api.SignInError) this.#onSignIn(t("expired"));
-      else this.#note.fail(explain(error));
+      else tell(explain(error));
     }
   }
 
@@ -282,8 +300,8 @@ class ReplayView {
     /** @type {Record<string, () => void>} */
     const keys = {
       k: () => this.#play(),
-      j: () => this.#goTo(this.#replay.position - 10_000),
-      l: () => this.#goTo(this.#replay.position + 10_000),
+      j: () => this.#goTo(this.#playback.position - 10_000),
+      l: () => this.#goTo(this.#playback.position + 10_000),
       n: () => this.#toRecording(1),
       p: () => this.#toRecording(-1),
     };
@@ -296,11 +314,11 @@ class ReplayView {
 
 /**
  * @param {HTMLElement} root
- * @param {ReplayOptions} options
+ * @param {PlaybackOptions} options
  * @returns {() => void} takes the view away
  */
-export function mountReplay(root, options) {
-  const view = new ReplayView(root, options);
+export function mountPlayback(root, options) {
+  const view = new PlaybackView(root, options);
   return () => view.close();
 }
 

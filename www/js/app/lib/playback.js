@@ -5,7 +5,7 @@ import { session } from "../api.js";
 const AGAIN_MS = 350; // between two places while somebody scrubs
 
 /** @returns {("ws" | "rtc")[]} what this browser can play recordings over, the better one first */
-export function replayWays() {
+export function playbackWays() {
   /** @type {("ws" | "rtc")[]} */
   const found = [];
   if (H5sPlayerWS.isSupported) found.push("ws");
@@ -14,11 +14,11 @@ export function replayWays() {
 }
 
 /** One source's past playing in one element. What was chosen holds from one player to the next. */
-export class Replay {
+export class Playback {
   #video;
   #token;
   #onState;
-  #way = replayWays()[0] ?? "ws";
+  #way = playbackWays()[0] ?? "ws";
   /** @type {Day | null} */
   #day = null;
   /** @type {H5sPlayerWS | H5sPlayerRTC | null} */
