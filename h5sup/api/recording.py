@@ -95,7 +95,7 @@ async def manual_record_start(caller: Caller, given: ManualRecordStartParameters
     """Record until it is ended."""
     limits = [one for one in (given.limittime, given.duration) if one is not None]
     return _answer(
-        await caller.services.recordings.start_session(
+        await caller.services.recordings.start_manual(
             given.token,
             always_create=given.alwayscreate,
             limit_s=min(limits) if limits else None,
@@ -106,7 +106,7 @@ async def manual_record_start(caller: Caller, given: ManualRecordStartParameters
 async def manual_record_stop(caller: Caller, given: ManualRecordStopParameters) -> web.Response:
     """End a recording."""
     recordings = caller.services.recordings
-    return present.done(await recordings.stop_session(given.token, given.filename))
+    return present.done(await recordings.stop_manual(given.token, given.filename))
 
 
 async def path_record(caller: Caller, given: PathRecordParameters) -> web.Response:

@@ -232,12 +232,12 @@ class Recordings(Protocol):
     async def record(self, token: str, duration_s: float, name: str = "") -> Begun:
         """Record for so long."""
 
-    async def start_session(
+    async def start_manual(
         self, token: str, *, always_create: bool = False, limit_s: float | None = None
     ) -> Begun:
-        """Record until stop_session()."""
+        """Record until stop_manual()."""
 
-    async def stop_session(self, token: str, name: str = "") -> str:
+    async def stop_manual(self, token: str, name: str = "") -> str:
         """End a recording and say how it went."""
 
     async def record_path(

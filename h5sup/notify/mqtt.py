@@ -313,9 +313,9 @@ class Mqtt:
     async def _switch(self, token: str, command: str) -> None:
         try:
             if command == ON:
-                await self._recordings.start_session(token)
+                await self._recordings.start_manual(token)
             else:
-                await self._recordings.stop_session(token)
+                await self._recordings.stop_manual(token)
         except H5supError as error:
             logger.warning("recording of %s is not switched %s: %s", token, command, error)
 

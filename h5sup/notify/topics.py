@@ -56,13 +56,13 @@ class Recordings(Protocol):
     def is_recording(self, token: str) -> bool:
         """Return whether pictures of a source go to the disk."""
 
-    def has_session(self, token: str) -> bool:
+    def has_manual(self, token: str) -> bool:
         """Return whether a recording that was begun by hand runs, or waits for pictures."""
 
-    async def start_session(self, token: str) -> object:
+    async def start_manual(self, token: str) -> object:
         """Begin one, unless it runs; raises H5supError."""
 
-    async def stop_session(self, token: str) -> object:
+    async def stop_manual(self, token: str) -> object:
         """End it; raises H5supError."""
 
 
@@ -242,7 +242,7 @@ def build_state(source: Source, reason: str, recordings: Recordings) -> str:
             "fps": round(rates.fps),
             "bitrate_kbps": round(rates.bitrate_kbps),
             "recording": recordings.is_recording(token),
-            "recording_by_hand": recordings.has_session(token),
+            "recording_by_hand": recordings.has_manual(token),
         },
         ensure_ascii=False,
     )

@@ -20,7 +20,7 @@ from h5sup.recording.tape import Desk, Queue, Tape
 from h5sup.store.media_index import Kind, StoredFile, Trigger
 
 KIND: Kind = "record"
-Form = Literal["cut", "session", "extra", "timed", "path"]
+Form = Literal["cut", "single", "extra", "timed", "path"]
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Order:
     token: str
     trigger: Trigger
     form: Form
-    """`cut` runs always or by hours; a `session` is what ManualRecordStart begins but once."""
+    """`cut` runs always or by hours; a `single` one is what ManualRecordStart begins but once."""
     name: str = ""
     """By which it is played; those that are cut have a new one for each file."""
     path: str = ""

@@ -168,10 +168,10 @@ class Recordings:
         recorder = self._recorders.get(token)
         return recorder is not None and recorder.running > 0
 
-    def has_session(self, token: str) -> bool:
+    def has_manual(self, token: str) -> bool:
         """Return whether a recording that was begun by hand runs, or waits for pictures."""
         recorder = self._recorders.get(token)
-        return recorder is not None and _find_session(recorder) is not None
+        return recorder is not None and _find_single(recorder) is not None
 
     # calls
 
@@ -179,21 +179,21 @@ class Recordings:
         """Record for so long."""
         return await self._begin(token, "timed", duration_s, name)
 
-    async def start_session(
+    async def start_manual(
         self, token: str, *, always_create: bool = False, limit_s: float | None = None
     ) -> Begun:
-        """Record until stop_session(); one that runs is answered unless `always_create`."""
+        """Record until stop_manual(); one that runs is answered unless `always_create`."""
         if not always_create:
-            session = _find_session(self._get(token))
-            if session is not None:
-                return self._answer(session, "this recording runs already")
-        form: Form = "extra" if always_create else "session"
+            single = _find_single(self._get(token))
+            if single is not None:
+                return self._answer(single, "this recording runs already")
+        form: Form = "extra" if always_create else "single"
         return await self._begin(token, form, limit_s or self._settings.manual_max_s)
 
-    async def stop_session(self, token: str, name: str = "") -> str:
+    async def stop_manual(self, token: str, name: str = "") -> str:
         """End the recording of this name, or the one that was begun by hand; say how it went."""
         recorder = self._get(token)
-        recording = _find_named(recorder, name) if name else _find_session(recorder)
+        recording = _find_named(recorder, name) if name else _find_single(recorder)
         if recording is None:
             what = f"no recording {name!r}" if name else "no recording that was begun by hand"
             raise NotFoundError(f"{what} of source {token!r} runs")
@@ -230,7 +230,7 @@ class Recordings:
     ) -> Begun:
         recorder = self._get(token)
         self._check_duration(
-            "limittime" if form in ("session", "extra") else "duration", duration_s
+            "limittime" if form in ("single", "extra") else "duration", duration_s
         )
         filename = check_name("filename", name, KIND) if name else build_name(KIND, token)
         async with self._starting:
@@ -421,8 +421,8 @@ class Recordings:
                 self._ledger.end(token, round(self._wall() * 1e6))
 
 
-def _find_session(recorder: Recorder) -> Recording | None:
-    return next((one for one in recorder.recordings if one.order.form == "session"), None)
+def _find_single(recorder: Recorder) -> Recording | None:
+    return next((one for one in recorder.recordings if one.order.form == "single"), None)
 
 
 def _find_named(recorder: Recorder, name: str) -> Recording | None:

@@ -110,21 +110,21 @@ class FakeRecordings:
     def is_recording(self, token: str) -> bool:
         return token in self.running
 
-    def has_session(self, token: str) -> bool:
+    def has_manual(self, token: str) -> bool:
         return token in self.running
 
     async def record(self, token: str, duration_s: float, name: str = "") -> Begun:
         return self._begin("record", token, duration_s, name)
 
-    async def start_session(
+    async def start_manual(
         self, token: str, *, always_create: bool = False, limit_s: float | None = None
     ) -> Begun:
-        begun = self._begin("start_session", token, always_create, limit_s)
+        begun = self._begin("start_manual", token, always_create, limit_s)
         self.running.add(token)
         return begun
 
-    async def stop_session(self, token: str, name: str = "") -> str:
-        self._begin("stop_session", token, name)
+    async def stop_manual(self, token: str, name: str = "") -> str:
+        self._begin("stop_manual", token, name)
         self.running.discard(token)
         return "the recording is stopped"
 

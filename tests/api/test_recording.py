@@ -46,7 +46,7 @@ async def test_a_recording_by_hand_is_begun(
     session = backend.sign_in("olga")
     answer = await backend.call(f"/api/v1/ManualRecordStart?token=front&session={session}{query}")
     assert answer["bStatus"] is True
-    assert backend.recordings.asked == [("start_session", "front", always_create, limit_s)]
+    assert backend.recordings.asked == [("start_manual", "front", always_create, limit_s)]
 
 
 async def test_a_recording_by_hand_is_ended(backend: Backend) -> None:
@@ -55,7 +55,7 @@ async def test_a_recording_by_hand_is_ended(backend: Backend) -> None:
         f"/api/v1/ManualRecordStop?token=front&filename=one.mp4&session={session}"
     )
     assert answer == {"bStatus": True, "strCode": "the recording is stopped"}
-    assert backend.recordings.asked == [("stop_session", "front", "one.mp4")]
+    assert backend.recordings.asked == [("stop_manual", "front", "one.mp4")]
 
 
 async def test_a_path_is_read_with_its_zone(backend: Backend) -> None:

@@ -173,8 +173,8 @@ async def test_home_assistant_switches_recording_on_and_off(
             await client.publish(switch["command_topic"], "ON", qos=1)
             await watch.until(lambda: "is not switched ON: the disk is full" in caplog.text)
     assert [asked[:2] for asked in site.recordings.asked] == [
-        ("start_session", "front"),
-        ("stop_session", "front"),
+        ("start_manual", "front"),
+        ("stop_manual", "front"),
     ]
 
 

@@ -111,9 +111,9 @@ async def test_the_source_is_held_while_it_is_recorded_and_no_longer(
 ) -> None:
     async with staged(tmp_path) as stage:
         assert not stage.sources.leases
-        await stage.while_playing(reel, stage.recordings.start_session(TOKEN))
+        await stage.while_playing(reel, stage.recordings.start_manual(TOKEN))
         assert stage.sources.holders == 1
-        await stage.recordings.stop_session(TOKEN)
+        await stage.recordings.stop_manual(TOKEN)
         await stage.tick()
         assert stage.sources.holders == 0
         assert stage.sources.channel.viewers == 0
@@ -195,23 +195,23 @@ async def test_a_source_that_never_comes_is_a_gap(tmp_path: Path) -> None:
 
 async def test_a_recording_by_hand_is_one_file_over_an_outage(reel: Reel, tmp_path: Path) -> None:
     async with staged(tmp_path) as stage:
-        begun = await stage.while_playing(reel, stage.recordings.start_session(TOKEN))
+        begun = await stage.while_playing(reel, stage.recordings.start_manual(TOKEN))
         assert begun.sentence == "recording has started"
-        again = await stage.recordings.start_session(TOKEN)
+        again = await stage.recordings.start_manual(TOKEN)
         assert (again.name, again.path) == (begun.name, begun.path)
         assert again.sentence == "this recording runs already"
         await stage.lose()
-        assert stage.recordings.has_session(TOKEN)
+        assert stage.recordings.has_manual(TOKEN)
         assert not stage.recordings.is_recording(TOKEN)
         await stage.play(reel, count=110)
-        assert await stage.recordings.stop_session(TOKEN) == "the recording is stopped"
-        assert not stage.recordings.has_session(TOKEN)
+        assert await stage.recordings.stop_manual(TOKEN) == "the recording is stopped"
+        assert not stage.recordings.has_manual(TOKEN)
         (file,) = await stage.files()
         assert (file.filename, file.path, file.trigger) == (begun.name, begun.path, "manual")
         assert decode_all(stage, [file]) == [*range(25, 30), *range(110)]
         assert [type(one) for one in stage.events()] == [RecordStart, RecordStop] * 2
         with pytest.raises(NotFoundError, match="no recording that was begun by hand"):
-            await stage.recordings.stop_session(TOKEN)
+            await stage.recordings.stop_manual(TOKEN)
         assert stage.store.kept == {}
 
 
@@ -221,10 +221,10 @@ async def test_a_source_that_sends_something_else_goes_on_in_a_further_file(
     larger = Recipe(audio="aac", width=640, height=360)
     other = Reel(clips.make(larger, "larger"))
     async with staged(tmp_path, source=ALWAYS) as stage:
-        begun = await stage.while_playing(reel, stage.recordings.start_session(TOKEN))
+        begun = await stage.while_playing(reel, stage.recordings.start_manual(TOKEN))
         await stage.lose(away_s=1.0)
         await stage.play(other, count=60)
-        await stage.recordings.stop_session(TOKEN)
+        await stage.recordings.stop_manual(TOKEN)
         files = await stage.files()
         manual = await stage.index.find_recording("record", TOKEN, begun.name)
         always = [one for one in files if one.trigger == "always"]
@@ -239,7 +239,7 @@ async def test_recordings_end_by_themselves(reel: Reel, tmp_path: Path) -> None:
     async with staged(tmp_path) as stage:
         begun = await stage.while_playing(reel, stage.recordings.record(TOKEN, 1.0, "an-hour-ago"))
         assert begun.name == "an-hour-ago.mp4"
-        assert not stage.recordings.has_session(TOKEN)
+        assert not stage.recordings.has_manual(TOKEN)
         await stage.until(lambda: not stage.recordings.is_recording(TOKEN))
         (stop,) = [one for one in stage.events() if isinstance(one, RecordStop)]
         assert (stop.filename, stop.reason) == ("an-hour-ago.mp4", "its time is over")
@@ -251,14 +251,14 @@ async def test_recordings_end_by_themselves(reel: Reel, tmp_path: Path) -> None:
 async def test_several_recordings_run_beside_each_other(reel: Reel, tmp_path: Path) -> None:
     async with staged(tmp_path, source=ALWAYS, segment_s=1) as stage:
         recordings = stage.recordings
-        one = await stage.while_playing(reel, recordings.start_session(TOKEN))
-        two = await recordings.start_session(TOKEN, always_create=True, limit_s=60)
+        one = await stage.while_playing(reel, recordings.start_manual(TOKEN))
+        two = await recordings.start_manual(TOKEN, always_create=True, limit_s=60)
         assert two.name != one.name
         await stage.play(reel, first=30, count=70)
-        await recordings.stop_session(TOKEN, two.name)
-        assert recordings.has_session(TOKEN)
+        await recordings.stop_manual(TOKEN, two.name)
+        assert recordings.has_manual(TOKEN)
         await stage.play(reel, first=100)
-        await recordings.stop_session(TOKEN, one.name.removesuffix(".mp4"))
+        await recordings.stop_manual(TOKEN, one.name.removesuffix(".mp4"))
         await recordings.close()
         files = await stage.files()
     always = [file for file in files if file.trigger == "always"]
@@ -284,7 +284,7 @@ async def test_a_path_is_recorded_to_and_lengthened(reel: Reel, tmp_path: Path) 
         assert later["ends_us"] - order["ends_us"] == 20 * SECOND_US
         with pytest.raises(ConflictError, match="already"):
             await recordings.record_path(TOKEN, moment, 20, "order-7", always_create=True)
-        await recordings.stop_session(TOKEN, "order-7")
+        await recordings.stop_manual(TOKEN, "order-7")
         (file,) = await stage.files()
         assert file.path == begun.path
         with pytest.raises(ConflictError, match="already"):
@@ -301,24 +301,24 @@ async def test_what_can_not_be_begun_is_said(reel: Reel, tmp_path: Path) -> None
     async with staged(tmp_path, manual_max_s=100) as stage:
         recordings = stage.recordings
         with pytest.raises(NotFoundError, match="no source"):
-            await recordings.start_session("gone")
+            await recordings.start_manual("gone")
         with pytest.raises(InvalidError, match=r"duration: must be 1 to 100 seconds"):
             await recordings.record(TOKEN, 101)
         with pytest.raises(InvalidError, match=r"limittime: must be 1 to 100 seconds"):
-            await recordings.start_session(TOKEN, limit_s=0.5)
+            await recordings.start_manual(TOKEN, limit_s=0.5)
         with pytest.raises(InvalidError, match="filename: must be"):
             await recordings.record(TOKEN, 10, "../../etc/passwd")
         with pytest.raises(NotFoundError, match="no recording 'x' of source 'cam' runs"):
-            await recordings.stop_session(TOKEN, "x")
+            await recordings.stop_manual(TOKEN, "x")
         stage.disk.why = "the disk is full"
         with pytest.raises(UnavailableError, match="the disk is full"):
-            await recordings.start_session(TOKEN)
+            await recordings.start_manual(TOKEN)
         stage.disk.why = ""
         await stage.play(reel, count=30)
         for _ in range(MOST_PER_SOURCE):
-            await stage.while_playing(reel, recordings.start_session(TOKEN, always_create=True))
+            await stage.while_playing(reel, recordings.start_manual(TOKEN, always_create=True))
         with pytest.raises(UnavailableError, match="16 recordings of source 'cam' run already"):
-            await recordings.start_session(TOKEN)
+            await recordings.start_manual(TOKEN)
 
 
 async def test_a_source_without_a_picture_is_recorded_from_its_first_one(
@@ -327,19 +327,19 @@ async def test_a_source_without_a_picture_is_recorded_from_its_first_one(
     monkeypatch.setattr("h5sup.recording.recordings.FIRST_PICTURE_S", 0.01)
     async with staged(tmp_path) as stage:
         stage.sources.channel.set_state("BACKOFF", "the camera did not answer")
-        begun = await stage.recordings.start_session(TOKEN)
+        begun = await stage.recordings.start_manual(TOKEN)
         assert begun.sentence == (
             "recording starts with the first picture: the camera did not answer"
         )
         assert not stage.recordings.is_recording(TOKEN)
         await stage.play(reel, count=60)
         assert stage.recordings.is_recording(TOKEN)
-        await stage.recordings.stop_session(TOKEN)
+        await stage.recordings.stop_manual(TOKEN)
         (file,) = await stage.files()
         assert decode_all(stage, [file]) == list(range(60))
         await stage.lose()
-        await stage.recordings.start_session(TOKEN)
-        said = await stage.recordings.stop_session(TOKEN)
+        await stage.recordings.start_manual(TOKEN)
+        said = await stage.recordings.stop_manual(TOKEN)
         assert said == "the recording is called off: there was no picture yet"
         assert len(await stage.files()) == 1
 
@@ -348,9 +348,9 @@ async def test_a_recording_also_has_what_was_seen_just_before(reel: Reel, tmp_pa
     async with staged(tmp_path, source={"pre_record_s": 3.0}) as stage:
         await stage.tick()
         await stage.play(reel, count=160)
-        await stage.recordings.start_session(TOKEN)
+        await stage.recordings.start_manual(TOKEN)
         await stage.play(reel, first=160, count=30)
-        await stage.recordings.stop_session(TOKEN)
+        await stage.recordings.stop_manual(TOKEN)
         (file,) = await stage.files()
         assert decode_all(stage, [file]) == list(range(75, 190))
         assert await stage.gaps() == []
@@ -358,7 +358,7 @@ async def test_a_recording_also_has_what_was_seen_just_before(reel: Reel, tmp_pa
 
 async def test_a_deleted_source_is_recorded_no_more(reel: Reel, tmp_path: Path) -> None:
     async with staged(tmp_path, source=ALWAYS) as stage:
-        await stage.while_playing(reel, stage.recordings.start_session(TOKEN))
+        await stage.while_playing(reel, stage.recordings.start_manual(TOKEN))
         stage.sources.is_gone = True
         stage.sources.tell()
         await stage.until(lambda: not stage.store.kept)
@@ -421,11 +421,11 @@ async def test_a_clock_that_is_set_begins_a_new_file(
 
 async def test_a_recording_by_hand_never_goes_back_in_time(reel: Reel, tmp_path: Path) -> None:
     async with staged(tmp_path) as stage:
-        begun = await stage.while_playing(reel, stage.recordings.start_session(TOKEN))
+        begun = await stage.while_playing(reel, stage.recordings.start_manual(TOKEN))
         await stage.play(reel, first=30, count=30)
         stage.set_s = -3600.0
         await stage.play(reel, first=60, count=60)
-        await stage.recordings.stop_session(TOKEN)
+        await stage.recordings.stop_manual(TOKEN)
         files = await stage.index.find_recording("record", TOKEN, begun.name)
     assert len(files) == 2
     assert all(one.end_us > one.start_us for one in files)
@@ -436,13 +436,13 @@ async def test_a_recording_by_hand_never_goes_back_in_time(reel: Reel, tmp_path:
 
 async def test_a_recording_by_hand_goes_on_after_a_restart(reel: Reel, tmp_path: Path) -> None:
     async with staged(tmp_path) as stage:
-        begun = await stage.while_playing(reel, stage.recordings.start_session(TOKEN))
+        begun = await stage.while_playing(reel, stage.recordings.start_manual(TOKEN))
         await stage.restart(away_s=20.0)
-        assert stage.recordings.has_session(TOKEN)
-        again = await stage.recordings.start_session(TOKEN)
+        assert stage.recordings.has_manual(TOKEN)
+        again = await stage.recordings.start_manual(TOKEN)
         assert again.name == begun.name
         await stage.play(reel, first=30, count=60)
-        await stage.recordings.stop_session(TOKEN)
+        await stage.recordings.stop_manual(TOKEN)
         files = await stage.index.find_recording("record", TOKEN, begun.name)
         (gap,) = await stage.gaps()
     assert [one.filename == begun.name for one in files] == [True, False]
