@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Coroutine
 from typing import Any
 
-logger = logging.getLogger(__name__)
+from h5sup.base.tasks import report_crash
 
 
 class Work:
@@ -19,7 +18,7 @@ class Work:
     def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Begin something that runs until close()."""
         task = asyncio.create_task(work, name=name)
-        task.add_done_callback(_report)
+        task.add_done_callback(report_crash)
         self._tasks.append(task)
 
     async def close(self) -> None:
@@ -28,10 +27,3 @@ class Work:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _report(task: asyncio.Task[None]) -> None:
-    """Log a bug when it ends a task: nobody waits for one that runs for ever."""
-    error = None if task.cancelled() else task.exception()
-    if error is not None:
-        logger.error("%s has crashed", task.get_name(), exc_info=error)

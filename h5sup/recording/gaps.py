@@ -15,6 +15,7 @@ from functools import partial
 
 from h5sup.base.errors import UnavailableError
 from h5sup.base.logs import redact
+from h5sup.base.tasks import report_crash
 from h5sup.store.media_index import Gap, MediaIndex
 
 OFFLINE = "offline"  # the source gave no pictures; the reason is its own
@@ -58,6 +59,7 @@ class Ledger:
                 await self._index.close_gap(self._open[gap.token].number, gap.start_us)
             self._open[gap.token] = _Open(gap.cause, gap.id)
         self._writing = asyncio.create_task(self._write(), name="gaps")
+        self._writing.add_done_callback(report_crash)
 
     async def close(self) -> None:
         """Write what waits."""

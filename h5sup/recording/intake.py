@@ -11,13 +11,14 @@ import logging
 from typing import Protocol
 
 from h5sup.base.errors import NotFoundError, UnavailableError
+from h5sup.base.tasks import report_crash
 from h5sup.bus.channel import Channel
 from h5sup.bus.fragment import Fragment
 from h5sup.formats.isobmff.init_segment import InitSegment
 from h5sup.recording.clock import Arrival, WallClock
 from h5sup.recording.gop import Gop
 
-READY_S = 20.0  # until a source is asked for again
+READY_S = 2.0  # until it is looked whether the source is another one by now
 RETRY_S = 1.0  # where it refuses at once, such as when all transcodes are in use
 
 logger = logging.getLogger(__name__)
@@ -91,7 +92,7 @@ class Intake:
         """Hold the source, or wait for it; once it runs this changes nothing."""
         if self._following is None:
             self._following = asyncio.create_task(self._follow(), name=f"record {self._token}")
-            self._following.add_done_callback(_report)
+            self._following.add_done_callback(report_crash)
 
     async def stop(self, reason: str) -> None:
         """Hand over what has come so far and let go."""
@@ -132,13 +133,15 @@ class Intake:
 
     async def _stay(self, lease: Lease) -> None:
         """Be subscribed to what the lease gives, until the source is another one."""
+        loop = asyncio.get_running_loop()
         while self._lease is lease:
             self._must_look.clear()
+            again_s = loop.time() + RETRY_S
             try:
                 channel = await lease.ready(READY_S)
             except UnavailableError as error:
                 self.reason = str(error)
-                await asyncio.sleep(RETRY_S)
+                await asyncio.sleep(again_s - loop.time())
                 continue
             if self._lease is not lease:
                 return
@@ -283,9 +286,3 @@ def _follows(pending: list[Fragment], fragment: Fragment) -> bool:
     """Return whether a fragment's picture is the next one after those that wait."""
     last = next((one.video for one in reversed(pending) if one.video is not None), None)
     return last is not None and fragment.video is not None and last.end == fragment.video.dts
-
-
-def _report(task: asyncio.Task[None]) -> None:
-    error = None if task.cancelled() else task.exception()
-    if error is not None:
-        logger.error("%s has crashed", task.get_name(), exc_info=error)

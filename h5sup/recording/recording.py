@@ -124,8 +124,9 @@ class Recording:
         refusal = self._volume.refusal()
         if refusal:
             self._stop(refusal, keeps_file=False)
+            self._queue.dropped_gops += 1
             return Miss(DISK, refusal)
-        if self._tape is not None and self._must_cut(self._tape, gop):
+        if self._tape is not None and (self._tape.is_over or self._must_cut(self._tape, gop)):
             self._put_away()
         if self._tape is None:
             try:
@@ -145,10 +146,10 @@ class Recording:
         """Take no more."""
         self._stop(reason, keeps_file=False)
 
-    async def wait_closed(self) -> None:
-        """Return when all its files are as they will stay."""
-        for tape in self._tapes:
-            await tape.wait_closed()
+    async def wait_closed(self, timeout_s: float | None = None) -> None:
+        """Return when all its files are as they will stay, or after the time."""
+        if self._tapes:
+            await asyncio.gather(*(tape.wait_closed(timeout_s) for tape in self._tapes))
 
     def _stop(self, reason: str, *, keeps_file: bool) -> None:
         if self.is_active:

@@ -19,6 +19,7 @@ from h5sup.base.errors import (
     NotFoundError,
     UnavailableError,
 )
+from h5sup.base.tasks import report_crash
 from h5sup.config.model import RecordingConfig, SourceConfig
 from h5sup.events.hub import Hub
 from h5sup.recording.gaps import Ledger
@@ -130,7 +131,7 @@ class Recordings:
         )
         self._recorders: dict[str, Recorder] = {}
         self._ends: dict[str, asyncio.TimerHandle] = {}  # of orders, by key
-        self._starting = asyncio.Lock()  # of calls, so that no name is taken twice
+        self._starting = asyncio.Lock()
         self._look = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
         self._forgetting: set[asyncio.Task[None]] = set()
@@ -145,6 +146,7 @@ class Recordings:
             await recorder.tick(self._local())
         self._drop_foreign_gaps()
         self._watching = asyncio.create_task(self._watch(), name="recordings")
+        self._watching.add_done_callback(report_crash)
 
     async def close(self) -> None:
         """Write what is there and close all files."""
@@ -156,7 +158,7 @@ class Recordings:
         await close_all(self._recorders.values(), "the server stops", CLOSE_TIMEOUT_S)
         await asyncio.gather(*self._forgetting, return_exceptions=True)
         await self._ledger.close()
-        await asyncio.to_thread(self._threads.shutdown)
+        self._threads.shutdown(wait=False)  # a disk that hangs would hold up the end
 
     @property
     def recorders(self) -> Sequence[Recorder]:
@@ -177,18 +179,21 @@ class Recordings:
 
     async def record(self, token: str, duration_s: float, name: str = "") -> Begun:
         """Record for so long."""
-        return await self._begin(token, "timed", duration_s, name)
+        async with self._starting:
+            recording = await self._begin(token, "timed", duration_s, name)
+        return await self._first_answer(recording)
 
     async def start_manual(
         self, token: str, *, always_create: bool = False, limit_s: float | None = None
     ) -> Begun:
         """Record until stop_manual(); one that runs is answered unless `always_create`."""
-        if not always_create:
-            single = _find_single(self._get(token))
-            if single is not None:
-                return self._answer(single, "this recording runs already")
         form: Form = "extra" if always_create else "single"
-        return await self._begin(token, form, limit_s or self._settings.manual_max_s)
+        async with self._starting:
+            running = None if always_create else _find_single(self._get(token))
+            if running is not None:
+                return _answer(running, "this recording runs already")
+            recording = await self._begin(token, form, limit_s or self._settings.manual_max_s)
+        return await self._first_answer(recording)
 
     async def stop_manual(self, token: str, name: str = "") -> str:
         """End the recording of this name, or the one that was begun by hand; say how it went."""
@@ -214,41 +219,41 @@ class Recordings:
     ) -> Begun:
         """Record to a path for so long, or lengthen the recording that runs there."""
         recorder = self._get(token)
-        self._check_duration("duration", duration_s)
-        filename = check_name("filename", name, KIND)
-        path = build_path(KIND, token, moment.at, filename, moment.zone)
-        running = next((one for one in recorder.recordings if one.order.path == path), None)
-        if running is None or always_create:
-            return await self._begin(token, "path", duration_s, name, path)
-        await self._lengthen(recorder, running, duration_s)
-        return self._answer(running, f"this recording goes on for {duration_s:g} s more")
+        path = build_path(KIND, token, moment.at, check_name("filename", name, KIND), moment.zone)
+        async with self._starting:
+            running = next((one for one in recorder.recordings if one.order.path == path), None)
+            if running is not None and not always_create:
+                self._check_duration("duration", duration_s)
+                await self._lengthen(recorder, running, duration_s)
+                return _answer(running, f"this recording goes on for {duration_s:g} s more")
+            recording = await self._begin(token, "path", duration_s, name, path)
+        return await self._first_answer(recording)
 
     # how they begin and end
 
     async def _begin(
         self, token: str, form: Form, duration_s: float, name: str = "", path: str = ""
-    ) -> Begun:
+    ) -> Recording:
+        """Begin a recording. One after another, so that no name is taken twice."""
         recorder = self._get(token)
-        self._check_duration(
-            "limittime" if form in ("single", "extra") else "duration", duration_s
-        )
+        is_timed = form in ("timed", "path")
+        self._check_duration("duration" if is_timed else "limittime", duration_s)
         filename = check_name("filename", name, KIND) if name else build_name(KIND, token)
-        async with self._starting:
-            await self._check_room(recorder, filename, path)
-            now = datetime.fromtimestamp(self._wall(), UTC)
-            order = Order(
-                token=token,
-                trigger="manual",
-                form=form,
-                name=filename,
-                path=path or build_path(KIND, token, now, filename),
-                ends_us=round((self._wall() + duration_s) * 1e6),
-            )
-            await self._keep(order)
-            recording = self._place(recorder, order)
+        await self._check_room(recorder, filename, path)
+        now = datetime.fromtimestamp(self._wall(), UTC)
+        order = Order(
+            token=token,
+            trigger="manual",
+            form=form,
+            name=filename,
+            path=path or build_path(KIND, token, now, filename),
+            ends_us=round((self._wall() + duration_s) * 1e6),
+        )
+        await self._keep(order)
+        recording = self._place(recorder, order)
         if recording is None:
             raise NotFoundError("there is no source with this token")
-        return await self._first_answer(recorder, recording)
+        return recording
 
     def _place(self, recorder: Recorder, order: Order) -> Recording | None:
         """Add a recording that ends by itself; None when its source was deleted meanwhile."""
@@ -274,19 +279,16 @@ class Recordings:
         if is_taken:
             raise ConflictError(f"there is a recording {filename!r} already: choose another name")
 
-    async def _first_answer(self, recorder: Recorder, recording: Recording) -> Begun:
+    async def _first_answer(self, recording: Recording) -> Begun:
         """Wait a moment for the first picture, to say whether there is one."""
         try:
             async with asyncio.timeout(FIRST_PICTURE_S):
                 await recording.started.wait()
         except TimeoutError:
-            reason = self._sources.find_channel(recorder.token).state.reason
+            reason = self._sources.find_channel(recording.order.token).state.reason
             why = reason or "the source has no picture yet"
-            return self._answer(recording, f"recording starts with the first picture: {why}")
-        return self._answer(recording, "recording has started")
-
-    def _answer(self, recording: Recording, sentence: str) -> Begun:
-        return Begun(recording.name, recording.order.path, sentence)
+            return _answer(recording, f"recording starts with the first picture: {why}")
+        return _answer(recording, "recording has started")
 
     def _check_duration(self, name: str, duration_s: float) -> None:
         most_s = self._settings.manual_max_s
@@ -319,7 +321,7 @@ class Recordings:
     async def _end(self, recorder: Recorder, recording: Recording, reason: str) -> None:
         recorder.end(recording, reason)
         self._forget(recording.order.key)
-        await recording.wait_closed()
+        await recording.wait_closed(CLOSE_TIMEOUT_S)  # who looks for the file finds it whole
 
     async def _keep(self, order: Order) -> None:
         try:
@@ -353,6 +355,8 @@ class Recordings:
 
     def _get(self, token: str) -> Recorder:
         self._sources.get(token)
+        if token not in self._recorders:
+            raise UnavailableError("the server is starting: try again in a moment")
         return self._recorders[token]
 
     def _reconcile(self) -> None:
@@ -419,6 +423,10 @@ class Recordings:
             recorder = self._recorders.get(token)
             if recorder is None or not recorder.recordings:
                 self._ledger.end(token, round(self._wall() * 1e6))
+
+
+def _answer(recording: Recording, sentence: str) -> Begun:
+    return Begun(recording.name, recording.order.path, sentence)
 
 
 def _find_single(recorder: Recorder) -> Recording | None:

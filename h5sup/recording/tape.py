@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from h5sup.base.errors import MediaFormatError, UnavailableError
+from h5sup.base.tasks import report_crash
 from h5sup.formats.isobmff.recorded import Buffer, MovieWriter
 from h5sup.recording.gop import Gop
 from h5sup.store.media_index import MediaIndex, StoredFile
@@ -88,6 +89,7 @@ class Tape:
         self.is_over = False
         """Whether nothing of it will be written any more."""
         self._working = asyncio.create_task(self._work(), name=f"tape {file.token}")
+        self._working.add_done_callback(report_crash)
 
     @property
     def written_us(self) -> int:
@@ -111,9 +113,9 @@ class Tape:
         self._is_closing = True
         self._must_work.set()
 
-    async def wait_closed(self) -> None:
-        """Return when the file is as it will stay."""
-        await asyncio.wait({self._working})
+    async def wait_closed(self, timeout_s: float | None = None) -> None:
+        """Return when the file is as it will stay, or after the time."""
+        await asyncio.wait({self._working}, timeout=timeout_s)
 
     async def _work(self) -> None:
         try:
@@ -139,8 +141,12 @@ class Tape:
         except OSError as error:
             self.is_over = True
             self._on_failure(self, error)  # before anything more is offered
-            await self._in_thread(on_disk.abandon)
+        except MediaFormatError:
+            logger.exception("%s can't be closed", self._file.path)
         finally:
+            self.is_over = True
+            if on_disk.is_open:
+                await self._in_thread(on_disk.abandon)
             await self._close_entry(number)
 
     async def _write(self, gops: Sequence[Gop]) -> None:
@@ -148,6 +154,9 @@ class Tape:
         before = self._file_on_disk.size_bytes
         try:
             await self._in_thread(lambda: self._file_on_disk.append(gops))
+        except OSError:
+            self._queue.dropped_gops += len(gops)
+            raise
         finally:
             for _ in gops:
                 self._waiting.popleft()
@@ -214,6 +223,11 @@ class _GrowingFile:
         self._fd = -1
 
     @property
+    def is_open(self) -> bool:
+        """Return whether it can be written."""
+        return self._fd >= 0
+
+    @property
     def has_pictures(self) -> bool:
         """Return whether there is anything to see."""
         return bool(self._writer.gops)
@@ -269,13 +283,11 @@ class _GrowingFile:
 
     def abandon(self) -> None:
         """Leave the file as whole as the disk allows: what is cut off the next start closes."""
-        if self._fd < 0:
-            return
         with suppress(OSError, MediaFormatError):
             os.ftruncate(self._fd, self.size_bytes)
             os.lseek(self._fd, 0, os.SEEK_END)
             self.finish()
-        if self._fd >= 0:
+        if self.is_open:
             self.is_cut_off = True
             with suppress(OSError):
                 os.ftruncate(self._fd, self.size_bytes)

@@ -268,6 +268,17 @@ async def test_several_recordings_run_beside_each_other(reel: Reel, tmp_path: Pa
     assert frames[two.name] == list(range(25, 100))  # from the newest key frame on
 
 
+async def test_two_starts_at_once_begin_one_recording(reel: Reel, tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage:
+        await stage.play(reel, count=30)
+        starts = [stage.recordings.start_manual(TOKEN) for _ in range(2)]
+        one, two = await asyncio.gather(*starts)
+        assert one.name == two.name
+        early = stage._build()
+        with pytest.raises(UnavailableError, match="the server is starting"):
+            await early.start_manual(TOKEN)
+
+
 async def test_a_path_is_recorded_to_and_lengthened(reel: Reel, tmp_path: Path) -> None:
     moment = Moment(stage_time(), None)
     async with staged(tmp_path) as stage:
@@ -615,3 +626,24 @@ async def test_an_index_that_can_not_be_written_stops_no_recording(
     (path,) = stage.root.rglob("*.mp4")
     indexes = await asyncio.to_thread(decode_frame_indexes, path)
     assert indexes == list(range(200))
+
+
+async def test_a_bug_costs_a_file_and_is_logged(
+    reel: Reel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    append = tape._GrowingFile.append
+
+    def break_once(self: tape._GrowingFile, gops: Any) -> None:
+        append(self, gops)
+        if self.end_us - EPOCH_S * SECOND_US > 103 * SECOND_US:
+            monkeypatch.setattr(tape._GrowingFile, "append", append)
+            raise RuntimeError("a bug")
+
+    monkeypatch.setattr(tape._GrowingFile, "append", break_once)
+    async with staged(tmp_path, source=ALWAYS) as stage:
+        await stage.play(reel)
+        await stage.recordings.close()
+        files = await stage.closed_files()
+    assert "tape cam has crashed" in caplog.text
+    assert decode_all(stage, files) == list(range(200))
+    assert len(files) == 2
