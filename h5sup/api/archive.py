@@ -108,7 +108,8 @@ CALLS = (
         "GetArchiveStatus says 100. Gaps are left out. It begins and ends with the very picture; "
         "without transcoding, the pictures from the key picture before on are in the file too, "
         "and a player that reads no edit lists shows them. From `speed` 4 on, key pictures alone "
-        "are kept, without sound; with `forceh264` and H.265, all that 30 a second can show. See "
+        "are kept, without sound; with `forceh264` and H.265, or where the camera changed its "
+        "kind of pictures, all that 30 a second can show. See "
         "[recording.md](recording.md).",
         parameters=ArchiveParameters,
         answer=ArchiveAnswer,

@@ -14,8 +14,9 @@ from h5sup.base.clock import from_us, to_us
 from h5sup.base.errors import H5supError, MediaFormatError, NotFoundError, UnavailableError
 from h5sup.ffmpeg.process import Launcher
 from h5sup.ffmpeg.tools import Tools
+from h5sup.formats.isobmff.recorded import video_track
 from h5sup.recording.archive.job import Job, Studio, part_of
-from h5sup.recording.archive.plan import ArchiveRequest, Plan, Way, build_plan, choose
+from h5sup.recording.archive.plan import MAX_PARTS, ArchiveRequest, Plan, Way, build_plan, choose
 from h5sup.recording.names import build_name, build_path
 from h5sup.recording.playback.stored import Opened, open_file
 from h5sup.store.media_index import Archive, MediaIndex, StoredFile
@@ -65,7 +66,7 @@ class Archives:
         self._index = index
         self._root = root
         self._refusal = refusal
-        self._threads = ThreadPoolExecutor(limit + SPARE_THREADS, "h5sup-archive")
+        self._threads = ThreadPoolExecutor(limit * MAX_PARTS + SPARE_THREADS, "h5sup-archive")
         self._studio = Studio(root, tools, launcher, self._threads, floor_bytes)
         self._places = asyncio.Semaphore(limit)
         self._most = limit + MAX_WAITING
@@ -227,8 +228,8 @@ def _look_into(root: Path, files: list[StoredFile]) -> list[Opened]:
 def _describe(making: _Making, size_bytes: int) -> StoredFile:
     """Return the row of an archive: its time is that of what it shows."""
     plan, row = making.plan, making.row
-    video, codecs = plan.init.video, plan.init.codecs
-    assert video is not None
+    init = plan.parts[0].init
+    video = video_track(init)
     return StoredFile(
         kind="archive",
         token=row.token,
@@ -239,7 +240,7 @@ def _describe(making: _Making, size_bytes: int) -> StoredFile:
         start_us=plan.first_us,
         end_us=plan.last_us,
         size_bytes=size_bytes,
-        codecs="" if plan.way is Way.ENCODE else codecs,
+        codecs="" if plan.way is Way.ENCODE else init.codecs,
         width=video.width,
         height=video.height,
     )

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from h5sup.base.errors import MediaFormatError, UnavailableError
-from h5sup.ffmpeg.archive_command import Cut
+from h5sup.ffmpeg.archive_command import Pipe
 from h5sup.formats.isobmff.build import NewRun, build_fragment
 from h5sup.formats.isobmff.fragment import SYNC_FLAGS, TrackRun, parse_fragment, run_payload
 from h5sup.formats.isobmff.gop_table import SECOND_US, StoredGop
 from h5sup.formats.isobmff.init_segment import InitSegment
 from h5sup.formats.isobmff.laying import Clock, lay_gop
 from h5sup.formats.isobmff.reader import SegmentReader
+from h5sup.formats.isobmff.recorded import video_track
 from h5sup.formats.isobmff.track import Track
-from h5sup.recording.archive.plan import Plan, Way
+from h5sup.recording.archive.plan import Part
 
 KEY_BYTES = 128 * 1024  # of a GOP of which the key picture alone is wanted, at first
 MAX_REST_S = 0.05  # between two GOPs: live media comes first
@@ -34,7 +35,8 @@ GONE = "a recording of this time was deleted before it could be archived"
 class Measure:
     """Where in the feed the archive begins and ends."""
 
-    cut: Cut
+    begin_s: float
+    end_s: float
     has_sound: bool
     last_s: float = 0.0
     """How long the last picture lasts; 0 for as long as others."""
@@ -42,22 +44,35 @@ class Measure:
     @property
     def duration_s(self) -> float:
         """Return how long it lasts at its recorded speed."""
-        return max(0.001, self.cut.end_s - self.cut.begin_s)
+        return max(0.001, self.end_s - self.begin_s)
+
+    def to_pipe(self, fd: int) -> Pipe:
+        """Return it as ffmpeg is told of it."""
+        return Pipe(
+            fd=fd,
+            begin_s=self.begin_s,
+            end_s=self.end_s,
+            has_sound=self.has_sound,
+            last_s=self.last_s,
+        )
 
 
 class Feed:
-    """Reads a plan's GOPs and lays them one behind the other. `stop()` is for other threads.
+    """Reads the GOPs of a part and lays them one behind the other. `stop()` is for other threads.
 
     While less than `floor_bytes` are free it waits for retention: an archive must not stop what
     is being recorded.
     """
 
-    def __init__(self, root: Path, plan: Plan, *, floor_bytes: int = 0) -> None:
-        assert plan.init.video is not None
+    def __init__(
+        self, root: Path, part: Part, *, keys_speed: int = 0, floor_bytes: int = 0
+    ) -> None:
+        """Take key pictures alone, so many times as fast, if `keys_speed` is given."""
         self._floor_bytes = floor_bytes
         self._root = root
-        self._plan = plan
-        self._video: Track = plan.init.video
+        self._part = part
+        self._keys_speed = keys_speed
+        self._video: Track = video_track(part.init)
         self._is_stopped = threading.Event()
 
     def stop(self) -> None:
@@ -66,22 +81,19 @@ class Feed:
 
     def measure(self) -> Measure:
         """Look at the first GOP; raises OSError, UnavailableError, MediaFormatError."""
-        plan, scale = self._plan, self._video.timescale
-        gops = [gop for take in plan.takes for gop in take.gops]
-        if plan.way is Way.KEYS:
+        part, scale, gops = self._part, self._video.timescale, self._part.gops
+        if self._keys_speed:
             ticks = [self._shortened(gop) for gop in gops]
-            cut = Cut(begin_s=0.0, end_s=sum(ticks) / scale)
-            return Measure(cut, has_sound=False, last_s=ticks[-1] / scale)
-        with self._open(plan.takes[0].path) as fd:
-            laid = lay_gop(plan.init, Clock(), read_gop(fd, gops[0]))
-        runs = [part.parsed.video for part in laid.parts if part.parsed.video is not None]
+            return Measure(0.0, sum(ticks) / scale, has_sound=False, last_s=ticks[-1] / scale)
+        with self._open(part.takes[0].path) as fd:
+            laid = lay_gop(part.init, Clock(), read_gop(fd, gops[0]))
+        runs = [one.parsed.video for one in laid.parts if one.parsed.video is not None]
         shown = [pts for run in runs for pts in presentation_times(run)]
-        wanted = shown[0] + max(0, self._ticks(plan.begin_us - gops[0].wall_us))
+        wanted = shown[0] + max(0, self._ticks(part.begin_us - gops[0].wall_us))
         begin = min((pts for pts in shown if pts >= wanted), default=max(shown))
         last_begins = shown[0] + sum(gop.duration for gop in gops[:-1])
-        end = last_begins + min(gops[-1].duration, self._ticks(plan.end_us - gops[-1].wall_us))
-        cut = Cut(begin_s=begin / scale, end_s=end / scale)
-        return Measure(cut, has_sound=plan.init.audio is not None)
+        end = last_begins + min(gops[-1].duration, self._ticks(part.end_us - gops[-1].wall_us))
+        return Measure(begin / scale, end / scale, has_sound=part.init.audio is not None)
 
     def pour(self, fd: int) -> None:
         """Write all of it and close the pipe; one whose other end is closed ends it early.
@@ -109,19 +121,19 @@ class Feed:
             self._is_stopped.wait(ROOM_LOOK_S)
 
     def _pieces(self) -> Iterator[bytes]:
-        yield self._plan.init.data
-        clock, last = Clock(), self._plan.takes[-1].gops[-1]
-        for take in self._plan.takes:
+        yield self._part.init.data
+        clock, last = Clock(), self._part.takes[-1].gops[-1]
+        for take in self._part.takes:
             with self._open(take.path) as fd:
                 for gop in take.gops:
                     began = time.monotonic()
-                    if self._plan.way is Way.KEYS:
+                    if self._keys_speed:
                         piece, clock = self._lay_key(fd, gop, clock)
                     else:
                         fragments = read_gop(fd, gop)
                         if gop is last:
                             fragments = self._without_end(fragments, gop)
-                        laid = lay_gop(self._plan.init, clock, fragments)
+                        laid = lay_gop(self._part.init, clock, fragments)
                         piece, clock = b"".join(laid.buffers()), laid.clock
                     took_s = time.monotonic() - began
                     yield piece
@@ -129,7 +141,7 @@ class Feed:
 
     def _lay_key(self, fd: int, gop: StoredGop, clock: Clock) -> tuple[bytes, Clock]:
         """Return the key picture of a GOP alone, for as long as the GOP lasts."""
-        data, run = read_key(fd, gop, self._plan.init)
+        data, run = read_key(fd, gop, self._part.init)
         sample = run.samples[0]._replace(
             duration=self._shortened(gop), flags=SYNC_FLAGS, cts_offset=0
         )
@@ -138,17 +150,17 @@ class Feed:
         return build_fragment(1, new), Clock(video_next=clock.video_next + sample.duration)
 
     def _shortened(self, gop: StoredGop) -> int:
-        return max(1, gop.duration // self._plan.speed)
+        return max(1, gop.duration // self._keys_speed)
 
     def _ticks(self, span_us: int) -> int:
         return -(-span_us * self._video.timescale // SECOND_US)
 
     def _without_end(self, fragments: Sequence[bytes], gop: StoredGop) -> list[bytes]:
         """Leave out what is decoded after the last picture before the end, and its sound."""
-        init = self._plan.init
+        init = self._part.init
         parsed = [parse_fragment(data, init) for data in fragments]
         pictures = [pts for one in parsed if one.video for pts in presentation_times(one.video)]
-        end = pictures[0] + self._ticks(self._plan.end_us - gop.wall_us)
+        end = pictures[0] + self._ticks(self._part.end_us - gop.wall_us)
         left = max(number for number, pts in enumerate(pictures, 1) if pts < end)
         kept: list[bytes] = []
         for data, one in zip(fragments, parsed, strict=True):

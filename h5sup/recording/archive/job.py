@@ -9,14 +9,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from h5sup.base.errors import H5supError, UnavailableError
-from h5sup.ffmpeg.archive_command import build_archive
+from h5sup.ffmpeg.archive_command import build_copy, build_encoding
 from h5sup.ffmpeg.process import CHUNK_BYTES, ERROR_LINES, Child, Launcher
 from h5sup.ffmpeg.tools import Tools
-from h5sup.recording.archive.feed import NO_ROOM, ROOM_WAIT_S, Feed
+from h5sup.formats.isobmff.recorded import video_track
+from h5sup.recording.archive.feed import NO_ROOM, ROOM_WAIT_S, Feed, Measure
 from h5sup.recording.archive.plan import Plan, Way
 
 T = TypeVar("T")
@@ -54,7 +56,11 @@ class Job:
         self._plan = plan
         self._target = studio.root / path
         self._part = part_of(self._target)
-        self._feed = Feed(studio.root, plan, floor_bytes=studio.floor_bytes)
+        keys_speed = plan.speed if plan.way is Way.KEYS else 0
+        self._feeds = [
+            Feed(studio.root, part, keys_speed=keys_speed, floor_bytes=studio.floor_bytes)
+            for part in plan.parts
+        ]
         self._lines: list[str] = []
 
     async def run(self) -> None:
@@ -75,51 +81,63 @@ class Job:
         self._part.touch(0o640)
 
     async def _make(self) -> None:
-        measure = await self._in_thread(self._feed.measure)
-        plan, studio = self._plan, self._studio
-        feed_fd, pour_fd = os.pipe()
-        argv = build_archive(
-            studio.tools,
-            feed_fd=feed_fd,
-            target=self._part,
-            cut=measure.cut,
-            speed=1 if plan.way is Way.KEYS else plan.speed,
-            encode=plan.way is Way.ENCODE,
-            has_sound=measure.has_sound,
-            last_s=measure.last_s,
-        )
+        measures = [await self._in_thread(feed.measure) for feed in self._feeds]
+        pipes = [os.pipe() for _ in measures]
+        argv = self._build(measures, [reading for reading, _ in pipes])
+        pouring = [writing for _, writing in pipes]
         try:
-            child = await studio.launcher.spawn(
-                argv, pass_fds=(feed_fd,), stdout=asyncio.subprocess.PIPE
+            child = await self._studio.launcher.spawn(
+                argv,
+                pass_fds=[reading for reading, _ in pipes],
+                stdout=asyncio.subprocess.PIPE,
             )
         except BaseException:
-            os.close(pour_fd)
+            for fd in pouring:
+                os.close(fd)
             raise
         finally:
-            os.close(feed_fd)
-        total_s = measure.duration_s
-        if plan.way is not Way.KEYS:
-            total_s /= plan.speed
-        await self._attend(child, pour_fd, total_s)
+            for reading, _ in pipes:
+                os.close(reading)
+        total_s = sum(measure.duration_s for measure in measures)
+        await self._attend(child, pouring, total_s / self._feed_speed)
 
-    async def _attend(self, child: Child, pour_fd: int, total_s: float) -> None:
+    @property
+    def _feed_speed(self) -> int:
+        """How much faster than its feed the archive is; key pictures come fast already."""
+        return 1 if self._plan.way is Way.KEYS else self._plan.speed
+
+    def _build(self, measures: Sequence[Measure], fds: Sequence[int]) -> list[str]:
+        tools, speed = self._studio.tools, self._feed_speed
+        pipes = [measure.to_pipe(fd) for measure, fd in zip(measures, fds, strict=True)]
+        if self._plan.way is not Way.ENCODE:
+            return build_copy(tools, pipes[0], self._part, speed=speed)
+        video = video_track(self._plan.parts[0].init)
+        size = (video.width, video.height)
+        return build_encoding(tools, pipes, self._part, speed=speed, size=size)
+
+    async def _attend(self, child: Child, fds: Sequence[int], total_s: float) -> None:
         """Feed ffmpeg and listen to it, up to its end."""
-        pouring = asyncio.ensure_future(self._in_thread(lambda: self._feed.pour(pour_fd)))
+        pouring = [
+            asyncio.ensure_future(self._in_thread(partial(feed.pour, fd)))
+            for feed, fd in zip(self._feeds, fds, strict=True)
+        ]
         listening = asyncio.create_task(child.read_lines(self._keep))
         try:
             await self._follow(child, total_s)
             exit_code = await child.wait()
             await listening
         finally:
-            self._feed.stop()
+            for feed in self._feeds:
+                feed.stop()
             listening.cancel()
             await child.stop(grace_s=0)
             child.close()
             await asyncio.gather(listening, return_exceptions=True)
-            # with ffmpeg its end of the pipe is gone, so that this ends at once
-            problem = await asyncio.gather(pouring, return_exceptions=True)
-        if isinstance(problem[0], BaseException):
-            raise problem[0]
+            # with ffmpeg its ends of the pipes are gone, so that this ends at once
+            ended = await asyncio.gather(*pouring, return_exceptions=True)
+        for problem in ended:
+            if isinstance(problem, BaseException):
+                raise problem
         if exit_code != 0:
             raise UnavailableError(explain(self._lines, exit_code, self._part))
 
@@ -188,10 +206,10 @@ def part_of(target: Path) -> Path:
 
 
 def explain(lines: Sequence[str], exit_code: int, part: Path) -> str:
-    """Return what ffmpeg's last words mean, without our folders."""
+    """Return what ffmpeg said first, as the reason stands before its consequences; no folders."""
     if any("No space left on device" in line for line in lines):
         return NO_ROOM
-    said = lines[-1].replace(str(part), "the archive") if lines else f"exit code {exit_code}"
+    said = lines[0].replace(str(part), "the archive") if lines else f"exit code {exit_code}"
     return f"ffmpeg could not make it: {said}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from enum import Enum
 from typing import Protocol
@@ -14,6 +14,8 @@ from h5sup.formats.isobmff.init_segment import InitSegment, track_box
 from h5sup.formats.isobmff.stored import StoredMovie
 from h5sup.store.media_index import StoredFile
 
+ALL_US = 1 << 62  # an end that cuts nothing off
+MAX_PARTS = 8  # each is one more decoder
 KEYS_FROM = 4  # times as fast: players could not show all pictures, and nobody needs them
 
 
@@ -62,21 +64,31 @@ class Take:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What an archive is made of."""
+class Part:
+    """What has pictures of one kind, and sound of one kind or none."""
 
     init: InitSegment
     takes: Sequence[Take]
+    begin_us: int = 0
+    """Where it is cut: the first GOP may begin earlier, as only key pictures can."""
+    end_us: int = ALL_US
+
+    @property
+    def gops(self) -> list[StoredGop]:
+        """Return all its GOPs."""
+        return [gop for take in self.takes for gop in take.gops]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What an archive is made of."""
+
+    parts: Sequence[Part]
     way: Way
     speed: int
-    begin_us: int
-    """What was asked for: the first GOP may begin earlier, as only key pictures can."""
-    end_us: int
     first_us: int
     """When its first picture was taken."""
     last_us: int
-    size_bytes: int
-    """Of what is read."""
 
 
 def choose(files: Iterable[Opened], begin_us: int, end_us: int) -> list[tuple[Opened, Take]]:
@@ -102,30 +114,32 @@ def choose(files: Iterable[Opened], begin_us: int, end_us: int) -> list[tuple[Op
 def build_plan(request: ArchiveRequest, files: Iterable[Opened], *, span: tuple[int, int]) -> Plan:
     """Return how to make an archive; raises UnavailableError where it can't be one file."""
     begin_us, end_us = span
-    chosen = choose(files, begin_us, end_us)
-    init = _common_init([opened for opened, _ in chosen])
-    way = choose_way(init, request.speed, force_h264=request.force_h264)
-    takes = [take for _, take in chosen]
+    parts = _group(choose(files, begin_us, end_us))
+    if len(parts) > MAX_PARTS:
+        raise UnavailableError(
+            "the camera's pictures or sound changed their kind more than "
+            f"{MAX_PARTS - 1} times in this time: ask for less of it"
+        )
+    way = choose_way(parts, request.speed, force_h264=request.force_h264)
     if way is Way.KEYS:
-        takes = _with_keys_inside(takes, begin_us)
-    gops = [gop for take in takes for gop in take.gops]
+        parts[0] = replace(parts[0], takes=_with_keys_inside(parts[0].takes, begin_us))
+    first, last = parts[0].gops[0], parts[-1].gops[-1]
+    parts[0] = replace(parts[0], begin_us=begin_us)
+    parts[-1] = replace(parts[-1], end_us=end_us)
     return Plan(
-        init=init,
-        takes=takes,
+        parts=parts,
         way=way,
         speed=request.speed,
-        begin_us=begin_us,
-        end_us=end_us,
-        first_us=max(begin_us, gops[0].wall_us),
-        last_us=min(end_us, end_of(gops[-1], init)),
-        size_bytes=sum(gop.size for gop in gops),
+        first_us=max(begin_us, first.wall_us),
+        last_us=min(end_us, end_of(last, parts[-1].init)),
     )
 
 
-def choose_way(init: InitSegment, speed: int, *, force_h264: bool) -> Way:
+def choose_way(parts: Sequence[Part], speed: int, *, force_h264: bool) -> Way:
     """Return the cheapest way: one core makes H.264 about as fast as it was recorded."""
-    assert init.video is not None
-    if force_h264 and not init.video.codec.startswith("avc"):
+    video = parts[0].init.video
+    assert video is not None
+    if len(parts) > 1 or (force_h264 and not video.codec.startswith("avc")):
         return Way.ENCODE
     return Way.KEYS if speed >= KEYS_FROM else Way.COPY
 
@@ -146,17 +160,22 @@ def _with_keys_inside(takes: Sequence[Take], begin_us: int) -> list[Take]:
     return [rest, *takes[1:]] if rest.gops else list(takes[1:])
 
 
-def _common_init(files: Sequence[Opened]) -> InitSegment:
-    """Return what describes all files: sound may be missing in some, pictures are alike."""
-    fullest = next((one for one in files if one.movie.init.audio), files[0])
-    init = fullest.movie.init
-    for one in files:
-        theirs = one.movie.init
-        alike = track_box(theirs, "video") == track_box(init, "video")
-        if not alike or (theirs.audio and track_box(theirs, "audio") != track_box(init, "audio")):
-            later = max(one, fullest, key=lambda each: each.file.start_us)
-            raise UnavailableError(
-                "the camera's pictures or sound changed their kind in this time (see the file "
-                f"{later.file.filename}): archive what is before and what is after by themselves"
-            )
-    return init
+def _group(chosen: Iterable[tuple[Opened, Take]]) -> list[Part]:
+    """Return what follows each other and is alike together; sound may be missing in some."""
+    parts: list[Part] = []
+    for opened, take in chosen:
+        init = opened.movie.init
+        if parts and _are_alike(parts[-1].init, init):
+            last = parts[-1]
+            fuller = last.init if last.init.audio else init
+            parts[-1] = Part(init=fuller, takes=[*last.takes, take])
+        else:
+            parts.append(Part(init=init, takes=[take]))
+    return parts
+
+
+def _are_alike(one: InitSegment, other: InitSegment) -> bool:
+    if track_box(one, "video") != track_box(other, "video"):
+        return False
+    sounds = [track_box(init, "audio") for init in (one, other) if init.audio]
+    return len(set(sounds)) < 2
