@@ -204,20 +204,21 @@ class Server:
         workshop = Workshop(tools, launcher, self._profiles, config.hls, config.limits, places.ram)
         registry = self._registry = Registry(workshop, places.media_root, store, self._hub)
         stack.push_async_callback(registry.aclose)
+        pictures = Pictures(registry, launcher, tools)
+        stack.push_async_callback(pictures.close)
         recording = RecordingService(
             Folders(places.data, places.mediastore),
             config.recording,
             self._hub,
             registry,
             store,
+            pictures,
             playbacks=limits.viewers,
             kit=Kit(tools, launcher, find_recipe(self._profiles)),
             transcodes=registry.transcodes,
         )
         await recording.start()
         stack.push_async_callback(recording.close)
-        pictures = Pictures(registry, launcher, tools)
-        stack.push_async_callback(pictures.close)
         ws = WsOutput(
             registry,
             recording.playbacks,
@@ -280,7 +281,8 @@ class Server:
                     role="Administrator",
                 ),
                 "/hls/": Mount(hls.handle, InPath(2)),
-                "/mediastore/": Mount(stored.files.handle, InPath(2)),
+                "/mediastore/": Mount(stored.files, InPath(2)),
+                "/api/v1/playback/": Mount(stored.vod, InPath(3, ".m3u8")),
                 "/whep/": Mount(rtc.whep, InPath(1), methods=WHEP_METHODS, access=Access.SOCKET),
             },
             trusted_origins=config.http.cors_origins,
@@ -361,6 +363,7 @@ class Server:
             mediastore=recording.volume,
             forecast=recording.forecast,
             archives=recording.archives,
+            snapshots=recording.snapshots,
             restarter=self,
             system=SystemFacts(
                 version=__version__,

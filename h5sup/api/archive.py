@@ -95,7 +95,11 @@ async def archive(caller: Caller, given: ArchiveParameters) -> web.Response:
 async def get_archive_status(caller: Caller, given: ArchiveStatusParameters) -> web.Response:
     """Say how far an archive is."""
     name = given.filename.removesuffix(".mp4") + ".mp4"
-    percentage = await caller.services.archives.percentage(given.token, name)
+    try:
+        percentage = await caller.services.archives.percentage(given.token, name)
+    except NotFoundError:
+        caller.services.sources.get(given.token)  # the better reason, where there is none
+        raise
     return present.answer(ArchiveStatusAnswer("Archive status successfully", percentage))
 
 

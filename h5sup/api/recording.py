@@ -24,6 +24,15 @@ FileName = Annotated[
 Seconds = Annotated[
     float, Meta(ge=1, le=86_400, description="seconds, at most recording.manual_max_s")
 ]
+PathDate = Annotated[str, Meta(max_length=32, description="date in the path, `2018-3-29`")]
+PathTime = Annotated[str, Meta(max_length=32, description="time in the path, `20-3-29`")]
+Zone = Annotated[
+    str,
+    Meta(
+        max_length=8,
+        description="hours from Greenwich, such as `8`, `-8` or `5:30`; empty: the server's own",
+    ),
+]
 
 
 class RecordParameters(Struct, frozen=True):
@@ -59,25 +68,18 @@ class PathRecordParameters(Struct, frozen=True):
     """Where to record, and for how long."""
 
     token: Token
-    start1: Annotated[str, Meta(max_length=32, description="date in the path, `2018-3-29`")]
-    start2: Annotated[str, Meta(max_length=32, description="time in the path, `20-3-29`")]
+    start1: PathDate
+    start2: PathTime
     duration: Seconds
     filename: FileName
-    tz: Annotated[
-        str,
-        Meta(
-            max_length=8,
-            description="hours from Greenwich, such as `8`, `-8` or `5:30`; "
-            "empty: the server's own",
-        ),
-    ] = ""
+    tz: Zone = ""
     alwayscreate: Annotated[
         bool, Meta(description="never lengthen the recording that runs at this path")
     ] = False
 
 
-class RecordingAnswer(Struct, frozen=True):
-    """What is being recorded, and where it lies."""
+class KeptAnswer(Struct, frozen=True):
+    """What is recorded or kept, and where it lies."""
 
     is_done: bool = field(name="bStatus")
     sentence: str = field(name="strCode")
@@ -126,7 +128,7 @@ async def path_record(caller: Caller, given: PathRecordParameters) -> web.Respon
 
 def _answer(begun: Begun) -> web.Response:
     url = f"/{WEB_ROOT}/{begun.path}"
-    return present.answer(RecordingAnswer(True, begun.sentence, begun.name, url))
+    return present.answer(KeptAnswer(True, begun.sentence, begun.name, url))
 
 
 CALLS = (
@@ -136,7 +138,7 @@ CALLS = (
         description="Records a source for so long. A source without a picture is recorded from "
         "its first one on.",
         parameters=RecordParameters,
-        answer=RecordingAnswer,
+        answer=KeptAnswer,
         role="Operator",
         access=Access.ACT,
         handler=record,
@@ -147,7 +149,7 @@ CALLS = (
         description="Records a source until ManualRecordStop, or recording.manual_max_s. A "
         "recording that runs is answered, unless alwayscreate asks for one more.",
         parameters=ManualRecordStartParameters,
-        answer=RecordingAnswer,
+        answer=KeptAnswer,
         role="Operator",
         access=Access.ACT,
         handler=manual_record_start,
@@ -168,7 +170,7 @@ CALLS = (
         description="Records to a path that the caller names, or lengthens the recording that "
         "runs there by the duration.",
         parameters=PathRecordParameters,
-        answer=RecordingAnswer,
+        answer=KeptAnswer,
         role="Operator",
         access=Access.ACT,
         handler=path_record,

@@ -296,6 +296,24 @@ class Archives(Protocol):
         """
 
 
+class Snapshots(Protocol):
+    """What keeps pictures."""
+
+    async def take(self, token: str, name: str = "") -> StoredFile:
+        """Keep the newest picture of a source.
+
+        Raises InvalidError, NotFoundError, ConflictError, UnavailableError.
+        """
+
+    async def take_to(
+        self, token: str, moment: datetime, zone: tzinfo | None, name: str
+    ) -> StoredFile:
+        """Keep it at the path of another moment; raises as take() does."""
+
+    async def take_of_playback(self, token: str, playback_id: str) -> StoredFile:
+        """Keep the picture that a playback shows; raises as take() does."""
+
+
 class Restarter(Protocol):
     """What starts the server anew."""
 
@@ -333,6 +351,7 @@ class Services:
     mediastore: Mediastore
     forecast: Forecast
     archives: Archives
+    snapshots: Snapshots
     restarter: Restarter
     system: SystemFacts
     loading_image: bytes

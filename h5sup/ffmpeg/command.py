@@ -192,14 +192,18 @@ def find_rtp_sound(tracks: Tracks) -> Literal["pcma", "pcmu"] | None:
     return RTP_SOUND.get(audio.codec)
 
 
-def build_picture(tools: Tools) -> list[str]:
-    """Return argv that turns an init segment and one key fragment on stdin into a JPEG."""
+def build_picture(tools: Tools, number: int = 0) -> list[str]:
+    """Return argv that turns an init segment and a GOP's beginning on stdin into a JPEG.
+
+    `number` tells which of its pictures, as they are shown: 0 is the key picture.
+    """
+    chosen = f"select=eq(n\\,{number})," if number else ""
     picture = ffmpeg.output(
         _open_feed("pipe:0")["V:0"],
         "pipe:1",
         format="mjpeg",
         **{"frames:v": 1, "c:v": "mjpeg", "q:v": 3, "threads": 1},
-        vf="scale=out_range=pc,format=yuvj420p",
+        vf=f"{chosen}scale=out_range=pc,format=yuvj420p",
     )
     return _compile(tools, picture)
 

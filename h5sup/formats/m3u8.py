@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import quote
 
 from h5sup.base.clock import iso_ms
 from h5sup.base.errors import MediaFormatError
@@ -46,8 +47,6 @@ class Segment:
     """Whether its timeline or encoding breaks with the segment before it."""
     parts: Sequence[str] = ()
     """As write_part() returns them."""
-    span: range | None = None
-    """Which bytes of `uri` it is; None for all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +75,11 @@ class LowLatency:
     reports: Sequence[Report] = ()
     skipped: int = 0
     """How many segments the receiver knows already; they are not in `segments`."""
+
+
+def session_query(session: str) -> str:
+    """Return what carries a session that came in the query on to the playlist's addresses."""
+    return f"?session={quote(session, safe='')}" if session else ""
 
 
 def write_part(uri: str, duration_s: float, *, is_independent: bool) -> str:
@@ -150,10 +154,8 @@ def round_half_up(seconds: float) -> int:
 def _segment_lines(segment: Segment, map_uri: str) -> list[str]:
     if segment.duration_s < 0:
         raise MediaFormatError(f"a segment can't last {segment.duration_s:g} s")
-    lines = [*_opening_lines(segment, map_uri), f"#EXTINF:{segment.duration_s:.5f},"]
-    if segment.span is not None:  # §4.3.2.2
-        lines.append(f"#EXT-X-BYTERANGE:{len(segment.span)}@{segment.span.start}")
-    return [*lines, _check_uri(segment.uri)]
+    lines = _opening_lines(segment, map_uri)
+    return [*lines, f"#EXTINF:{segment.duration_s:.5f},", _check_uri(segment.uri)]
 
 
 def _opening_lines(segment: Segment, map_uri: str) -> list[str]:

@@ -43,6 +43,10 @@ class Library:
         """Return all files of a recording by a name of it, with or without extension."""
         return (await self._index.find_recording(kind, token, name))[:MAX_FOUND]
 
+    async def get(self, number: int) -> StoredFile:
+        """Return one file; raises NotFoundError."""
+        return await self._index.get(number)
+
     async def find_path(self, text: str) -> StoredFile | None:
         """Return the file that a client's path means, however it is padded."""
         path = find_path(text)

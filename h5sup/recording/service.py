@@ -17,6 +17,7 @@ from h5sup.recording.playback.converter import Kit
 from h5sup.recording.playback.opener import RecordedPlaybacks, Transcodes
 from h5sup.recording.recordings import OrderStore, Recordings, Sources
 from h5sup.recording.retention import Retention
+from h5sup.recording.snapshots import Pictures, Snapshots
 from h5sup.recording.volume import Volume
 from h5sup.store.media_index import MediaIndex
 
@@ -35,6 +36,7 @@ class RecordingService:
         hub: Hub,
         sources: Sources,
         store: OrderStore,
+        pictures: Pictures,
         *,
         playbacks: int,
         kit: Kit,
@@ -72,6 +74,9 @@ class RecordingService:
             floor_bytes=config.keep_free_bytes // 2,
             refusal=self.volume.refusal,
         )
+        self.snapshots = Snapshots(
+            pictures, sources, self.playbacks, self.index, self.volume, folders.mediastore
+        )
         self.index.on_loss = self.healing.again
         self.volume.on_return = self.healing.again
 
@@ -93,6 +98,7 @@ class RecordingService:
     async def close(self) -> None:
         """End what runs, the index last."""
         await self.archives.close()
+        await self.snapshots.close()
         await self.playbacks.close()
         await self.recordings.close()
         await self.forecast.close()

@@ -46,6 +46,7 @@ from tests.api.fakes import (
     FakeRecordings,
     FakeRestarter,
     FakeRtcViewers,
+    FakeSnapshots,
     FakeSources,
     source,
 )
@@ -158,6 +159,7 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
         )
         pictures, rtc_viewers = FakePictures(), FakeRtcViewers()
         codecs, archives, restarter = FakeCodecs(), FakeArchives(), FakeRestarter()
+        snapshots = FakeSnapshots()
         recordings = FakeRecordings()
         services = Services(
             guard=guard,
@@ -175,6 +177,7 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
             mediastore=FakeMediastore(),
             forecast=FakeForecast(),
             archives=archives,
+            snapshots=snapshots,
             restarter=restarter,
             system=SystemFacts(
                 version="0.1.0",

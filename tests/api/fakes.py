@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 import msgspec
 
@@ -296,6 +296,42 @@ class FakeArchives:
         if (token, filename) != ("front", "front-1.mp4"):
             raise NotFoundError(f"source {token!r} has no archive {filename!r}")
         return 37
+
+
+class FakeSnapshots:
+    """Keeps a picture of `front` in name alone."""
+
+    kept = StoredFile(
+        id=2,
+        kind="snapshot",
+        token="front",
+        path="snapshot/front/2019-05-10TZ08/15-59-42/xxxxxx.jpg",
+        filename="xxxxxx.jpg",
+        recording="xxxxxx.jpg",
+        trigger="manual",
+        start_us=1_557_475_182_000_000,
+        end_us=1_557_475_182_000_000,
+    )
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[object, ...]] = []
+
+    async def take(self, token: str, name: str = "") -> StoredFile:
+        return self._keep(token, name)
+
+    async def take_to(
+        self, token: str, moment: datetime, zone: tzinfo | None, name: str
+    ) -> StoredFile:
+        return self._keep(token, moment, zone, name)
+
+    async def take_of_playback(self, token: str, playback_id: str) -> StoredFile:
+        return self._keep(token, playback_id)
+
+    def _keep(self, token: str, *more: object) -> StoredFile:
+        if token != "front":
+            raise NotFoundError("there is no source with this token")
+        self.asked.append((token, *more))
+        return self.kept
 
 
 class FakeRestarter:

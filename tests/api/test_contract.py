@@ -29,7 +29,6 @@ PLANNED = {
     "AddSrcONVIF", "AddRTMPPush", "GetDevice", "GetDeviceSrc", "GetGbDevice",
     "GetGbDeviceSrc", "AddDeviceHik", "AddDeviceDh", "DelDevice", "Ptz", "SetPreset", "DelPreset",
     "OnvifSearch", "OnvifProbe",
-    "Snapshot", "PathSnapshot", "PbSnapshot",
     "SearchDeviceRecordByTime", "SearchDeviceRecordCalendar",
 }  # fmt: skip
 # The manual has no change of a user but the password; its clients send both, ours need not.
@@ -113,6 +112,12 @@ def test_call_is_declared_as_the_contract_says(call: AnyCall) -> None:
             "Search",
             "type=record&start=2018-03-07T120101%2b08&end=2018-04-26T130101%2b08&token=front",
         ),
+        ("Snapshot", "token=front&filename=xxxxxx&"),
+        (
+            "PathSnapshot",
+            "token=front&start1=2019-5-10&start2=15-59-42&tz=8&filename=xxxxxx&",
+        ),
+        ("PbSnapshot", "token=front&pbsession=xxxxxxx&"),
         ("SearchByFilename", "type=record&token=front&filename=1234"),
         ("GetRecordGaps", "token=front&start=2018-04-25&end=2018-04-26"),
         ("GetRecordCalendar", "token=front&year=2018&month=4"),

@@ -33,6 +33,8 @@ from h5sup.config.model import Role
 from h5sup.store.media_index import MediaIndex, StoredFile
 from tests.e2e.server import free_port
 from tests.fakes.clips import Clips
+from tests.fakes.mediastore import put_recording
+from tests.fakes.recorded import BEGIN_US
 
 pytestmark = pytest.mark.media
 
@@ -98,6 +100,23 @@ CALL_RULES: dict[str, Rule] = {
     "GetVidStreamStatus": Rule(query="token={t}"),
     "GetPresets": Rule(query="token={t}"),
     "GetSrcLog": Rule(query="token={t}", role="Operator"),
+    "Record": Rule(query="token={t}&duration=5&filename=..", role="Operator", acts=True),
+    "ManualRecordStart": Rule(query="token={t}", role="Operator", acts=True),
+    "ManualRecordStop": Rule(query="token={t}", role="Operator", acts=True),
+    "PathRecord": Rule(
+        query="token={t}&duration=5&filename=..&start1=2026-1-2&start2=1-2-3",
+        role="Operator",
+        acts=True,
+    ),
+    "Snapshot": Rule(query="token={t}&filename=..", role="Operator", acts=True),
+    "PathSnapshot": Rule(
+        query="token={t}&filename=..&start1=2026-1-2&start2=1-2-3", role="Operator", acts=True
+    ),
+    "PbSnapshot": Rule(query="token={t}&pbsession=none", role="Operator", acts=True),
+    "Archive": Rule(
+        query="token={t}&duration=5&start1=2001-1-2&start2=1-2-3", role="Operator", acts=True
+    ),
+    "GetArchiveStatus": Rule(query="token={t}&filename=none"),
     "Search": Rule(query="token={t}&type=record&start=2026-11-24&end=2026-11-25"),
     "SearchByFilename": Rule(query="token={t}&type=record&filename=none"),
     "GetRecordGaps": Rule(query="token={t}&start=2026-11-24&end=2026-11-25"),
@@ -114,12 +133,13 @@ CALL_RULES: dict[str, Rule] = {
 }
 QUIET_SOCKETS = ("h5swscmnapi", "h5seventapi")  # say nothing, or only what happens
 SOCKETS = {"h5swsapi", "h5swscmnapi", "h5srtcapi", "h5srtcapi2", "h5seventapi"}
-MOUNTS = {"/metrics", "/hls/", "/whep/", "/mediastore/"}
+MOUNTS = {"/metrics", "/hls/", "/whep/", "/mediastore/", "/api/v1/playback/"}
 FETCHED = (
     "/hls/v1/{t}/hls.m3u8",
     "/hls/v2/{t}/hls.m3u8",
     "/hls/v2/{t}/h264.m3u8",
     "/mediastore/snapshot/{t}/2026-11-24TZ00/10-00-00/kept.jpg",
+    "/api/v1/playback/{t}.m3u8?filename={t}-1",
 )
 PAGES = ("/", "/healthz", "/js/h5splayer.js")
 NEW = {call.name for call in CALLS if call.token is CallToken.NEW}
@@ -175,11 +195,11 @@ def build(config_path: Path) -> Server:
     return Server(config_path, load_config(config_path), profiles, RecentLines())
 
 
-async def keep_pictures(folder: Path) -> None:
-    """Put a snapshot of each camera where an earlier run would have left it."""
-    data = folder / "data"
-    await asyncio.to_thread(data.mkdir)
-    index = MediaIndex(data)
+async def keep_media(folder: Path, clip: Path) -> None:
+    """Put a recording and a snapshot of each camera where an earlier run would have left them."""
+    for token in ("front", "back"):
+        await put_recording(clip, "ffmpeg", folder, token)
+    index = MediaIndex(folder / "data")
     await index.open()
     for token in ("front", "back"):
         path = f"snapshot/{token}/2026-11-24TZ00/10-00-00/kept.jpg"
@@ -188,7 +208,7 @@ async def keep_pictures(folder: Path) -> None:
         await asyncio.to_thread(place.write_bytes, b"a picture")
         kept = StoredFile(
             kind="snapshot", token=token, path=path, filename="kept.jpg", recording="kept.jpg",
-            trigger="manual", start_us=1_795_514_400_000_000, end_us=1_795_514_400_000_000,
+            trigger="manual", start_us=BEGIN_US, end_us=BEGIN_US, size_bytes=9,
         )  # fmt: skip
         await index.add(kept)
     await index.close()
@@ -212,7 +232,7 @@ async def house(folder: Path, clips: Clips, **auth: Any) -> AsyncIterator[House]
         "sources": sources,
     }
     config_path.write_text(json.dumps(config))
-    await keep_pictures(folder)
+    await keep_media(folder, clip)
     server = await asyncio.to_thread(build, config_path)
     config_path.write_text("{")  # so that Restart refuses whoever may ask for it
     async with AsyncExitStack() as stack:

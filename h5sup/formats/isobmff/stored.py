@@ -89,6 +89,11 @@ def read_movie(read: Read, size_bytes: int, known: StoredMovie | None = None) ->
     return StoredMovie(head.init, head.note, gops, is_finished=False)
 
 
+def read_init(read: Read, size_bytes: int) -> InitSegment:
+    """Return the init segment alone; raises MediaFormatError if it is no recording of h5sup."""
+    return _read_head(read, size_bytes).init
+
+
 def recover(read: Read, size_bytes: int) -> Recovery:
     """Return how to close a file after its last whole fragment.
 

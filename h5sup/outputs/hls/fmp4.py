@@ -9,6 +9,7 @@ from aiohttp import hdrs, web
 from h5sup.base.errors import InvalidError, NotFoundError, UnavailableError
 from h5sup.bus.channel import Channel
 from h5sup.config.model import HlsConfig
+from h5sup.formats.m3u8 import session_query
 from h5sup.outputs.hls import directives, responses
 from h5sup.outputs.hls.directives import Directives, parse_directives
 from h5sup.outputs.hls.holds import Form, Hold, Holds
@@ -17,7 +18,6 @@ from h5sup.outputs.hls.playlist import (
     LivePlaylist,
     Variant,
     is_hevc,
-    session_query,
     write_index,
 )
 from h5sup.outputs.hls.window import History, Room

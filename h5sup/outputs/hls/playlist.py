@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum
-from urllib.parse import quote
 
 from h5sup.bus.channel import Channel
 from h5sup.bus.fragment import Fragment
@@ -187,11 +186,6 @@ def _distances(listed: Sequence[Segment], draft: Draft | None) -> list[float]:
         found.append(behind_s)
         behind_s += segment.duration_s
     return found[::-1]
-
-
-def session_query(session: str) -> str:
-    """Return what carries a session that came in the query on to the playlist's addresses."""
-    return f"?session={quote(session, safe='')}" if session else ""
 
 
 def _describe(variant: Variant, channel: Channel, init: InitSegment, query: str) -> m3u8.Variant:

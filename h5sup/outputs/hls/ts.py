@@ -10,10 +10,10 @@ from aiohttp import hdrs, web
 
 from h5sup.base.errors import NotFoundError, UnavailableError
 from h5sup.config.model import HlsConfig
+from h5sup.formats.m3u8 import session_query
 from h5sup.outputs.hls import responses
 from h5sup.outputs.hls.holds import Form, Holds
 from h5sup.outputs.hls.muxer import HOLD_S
-from h5sup.outputs.hls.playlist import session_query
 
 PLAYLIST_NAME = "index.m3u8"
 PLAYLIST_LIMIT_BYTES = 65_536

@@ -75,6 +75,13 @@ class Pictures:
             picture = await self._make_once(channel)
         return picture.jpeg
 
+    async def draw(self, token: str, media: bytes, number: int) -> bytes | None:
+        """Return a picture of some media of a source as JPEG, None if there is none.
+
+        `media` is an init segment and the beginning of a GOP, `number` which of its pictures.
+        """
+        return await self._run(token, media, number)
+
     async def close(self) -> None:
         """End the jobs that run."""
         making = list(self._making.values())
@@ -114,11 +121,11 @@ class Pictures:
             del self._cache[next(iter(self._cache))]
         return picture
 
-    async def _run(self, token: str, media: bytes) -> bytes | None:
+    async def _run(self, token: str, media: bytes, number: int = 0) -> bytes | None:
         try:
             async with asyncio.timeout(WAIT_S):
                 jpeg = await self._jobs.run_job(
-                    build_picture(self._tools),
+                    build_picture(self._tools, number),
                     media,
                     timeout_s=JOB_TIMEOUT_S,
                     max_bytes=MAX_PICTURE_BYTES,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from h5sup.base.errors import NotFoundError
+from h5sup.store.media_index import StoredFile
 
 T = TypeVar("T")
 
@@ -32,6 +33,12 @@ class OpenFile:
         self.etag = f"{facts.st_mtime_ns:x}-{facts.st_size:x}"
         self._file = file
 
+    def whole_bytes(self, row: StoredFile) -> int:
+        """Return how much of it is whole: behind that, a growing file is being written."""
+        if row.is_growing and row.size_bytes:
+            return min(self.size_bytes, row.size_bytes)
+        return self.size_bytes
+
     def read(self, at: int, size: int) -> bytes:
         """Return so many bytes from an offset on, fewer at the end. Blocks."""
         return os.pread(self._file.fileno(), size, at)
@@ -45,7 +52,7 @@ class Disk:
     """Opens what lies below one folder, whatever links lie there. `close()` ends its threads."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="h5sup-stored")
 
     async def run(self, work: Callable[[], T]) -> T:
@@ -55,7 +62,7 @@ class Disk:
     @asynccontextmanager
     async def opened(self, path: str) -> AsyncIterator[OpenFile]:
         """Open a file by its path in the index; raises NotFoundError."""
-        opening = self._threads.submit(open_below, self._root, path)
+        opening = self._threads.submit(open_below, self.root, path)
         try:
             file = await asyncio.wrap_future(opening)
         except asyncio.CancelledError:  # the thread goes on

@@ -1,11 +1,25 @@
-"""Stored media over HTTP as a whole: files, and the threads that read them."""
+"""Stored media over HTTP as a whole: files, playlists over them, and the threads that read."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Protocol
 
+from aiohttp import web
+
+from h5sup.base.errors import UnavailableError
 from h5sup.outputs.stored.disk import Disk
-from h5sup.outputs.stored.files import Finder, StoredFiles
+from h5sup.outputs.stored.files import Finder as FileFinder
+from h5sup.outputs.stored.files import StoredFiles
+from h5sup.outputs.stored.vod import Finder as VodFinder
+from h5sup.outputs.stored.vod import VodHls
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Finder(FileFinder, VodFinder, Protocol):
+    """What this output needs of the recordings."""
 
 
 class StoredOutput:
@@ -13,8 +27,29 @@ class StoredOutput:
 
     def __init__(self, finder: Finder, root: Path, *, viewers: int) -> None:
         self._disk = Disk(root)
-        self.files = StoredFiles(finder, self._disk, viewers=viewers)
+        self._files = StoredFiles(finder, self._disk)
+        self._vod = VodHls(finder, self._disk)
+        self._limit = viewers
+        self.requests = 0
+        """How many are being answered."""
+
+    async def files(self, request: web.Request) -> web.StreamResponse:
+        """Answer what lies below /mediastore/; raises NotFoundError, UnavailableError."""
+        return await self._answer(request, self._files.handle)
+
+    async def vod(self, request: web.Request) -> web.StreamResponse:
+        """Answer what lies below /api/v1/playback/; raises as files() does, and InvalidError."""
+        return await self._answer(request, self._vod.handle)
 
     async def close(self) -> None:
         """Finish what is being read."""
         await self._disk.close()
+
+    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if self.requests >= self._limit:
+            raise UnavailableError("too many files are fetched at once (limits.viewers)")
+        self.requests += 1
+        try:
+            return await handler(request)
+        finally:
+            self.requests -= 1

@@ -13,6 +13,7 @@ from h5sup.formats.m3u8 import (
     Segment,
     Variant,
     round_half_up,
+    session_query,
     write_media_playlist,
     write_multivariant,
     write_part,
@@ -108,9 +109,9 @@ def test_transport_streams_need_no_init_segment() -> None:
     assert text.endswith("s0.ts\n#EXT-X-ENDLIST\n")
 
 
-def test_a_stored_playlist_names_stretches_of_files_and_never_changes() -> None:
+def test_a_playlist_of_stored_media_never_changes() -> None:
     text = write_media_playlist(
-        [Segment(uri="a.mp4", duration_s=6.04, map_uri="init1.mp4", span=range(900, 1700))],
+        [Segment(uri="a.mp4", duration_s=6.04, map_uri="init1.mp4")],
         media_sequence=0,
         target_duration_s=6,
         is_ended=True,
@@ -124,7 +125,6 @@ def test_a_stored_playlist_names_stretches_of_files_and_never_changes() -> None:
         "#EXT-X-INDEPENDENT-SEGMENTS\n"
         '#EXT-X-MAP:URI="init1.mp4"\n'
         "#EXTINF:6.04000,\n"
-        "#EXT-X-BYTERANGE:800@900\n"
         "a.mp4\n"
         "#EXT-X-ENDLIST\n"
     )
@@ -254,3 +254,9 @@ def test_a_begun_segment_with_another_init_segment_names_it() -> None:
         "s0.m4s\n#EXT-X-DISCONTINUITY\n"
         '#EXT-X-MAP:URI="init2.mp4"\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI="p9.m4s"\n'
     )
+
+
+def test_a_session_is_carried_on_escaped() -> None:
+    assert session_query("") == ""
+    assert session_query("1-a") == "?session=1-a"
+    assert session_query('"\n/&é') == "?session=%22%0A%2F%26%C3%A9"

@@ -8,7 +8,7 @@ import pytest
 
 from h5sup.bus.channel import Channel
 from h5sup.formats.isobmff.init_segment import parse_init
-from h5sup.outputs.hls.playlist import Variant, session_query, write_index
+from h5sup.outputs.hls.playlist import Variant, write_index
 from tests.fakes.mp4 import build_init
 from tests.unit.outputs.hls_fakes import Feeder, replace_codec
 from tests.unit.outputs.hls_rules import attributes
@@ -72,9 +72,3 @@ async def test_the_bandwidth_lies_above_the_measured_rate() -> None:
     assert feeder.channel.init is not None
     index = write_index(feeder.channel, feeder.channel.init, {}, "")
     assert 2_500_000 < int(described(index)["h264.m3u8"]["BANDWIDTH"]) < 3_500_000
-
-
-def test_a_session_is_carried_on_escaped() -> None:
-    assert session_query("") == ""
-    assert session_query("1-a") == "?session=1-a"
-    assert session_query('"\n/&é') == "?session=%22%0A%2F%26%C3%A9"

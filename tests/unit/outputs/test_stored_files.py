@@ -16,7 +16,7 @@ from yarl import URL
 
 from h5sup.api.errors import FETCH_STATUS, answered
 from h5sup.api.target import Target, normalise_path
-from h5sup.outputs.stored import files as files_module
+from h5sup.outputs.stored import body as body_module
 from h5sup.outputs.stored.disk import THREADS
 from h5sup.outputs.stored.output import StoredOutput
 from h5sup.recording.names import find_path
@@ -62,7 +62,7 @@ class Rig:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.finder = FakeFinder()
-        self.output = StoredOutput(self.finder, root, viewers=2)
+        self.output = StoredOutput(self.finder, root, viewers=2)  # type: ignore[arg-type]  # files alone
         app = web.Application()
         app.router.add_route("*", r"/{path:[\s\S]*}", self.handle)
         self.client: Client = TestClient(TestServer(app))
@@ -70,7 +70,7 @@ class Rig:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         path = normalise_path(request.rel_url.raw_path)
         seen = request.clone(rel_url=Target(path, dict(request.query)).url)
-        return await answered(seen, FETCH_STATUS, lambda: self.output.files.handle(seen))
+        return await answered(seen, FETCH_STATUS, lambda: self.output.files(seen))
 
     async def get(
         self, path: str = URL_PATH, method: str = "GET", **headers: str
@@ -143,7 +143,7 @@ async def test_a_range_comes_alone(rig: Rig, header: str, span: range) -> None:
 async def test_a_range_is_put_together_of_many_pieces(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files_module, "PIECE_BYTES", 100)
+    monkeypatch.setattr(body_module, "PIECE_BYTES", 100)
 
     assert (await rig.get(Range="bytes=50-9999"))[1] == DATA[50:10000]
     assert (await rig.get())[1] == DATA
@@ -278,7 +278,7 @@ async def test_what_is_no_regular_file_is_not_found(rig: Rig, make: object) -> N
 
 
 async def test_too_many_readers_are_told_so(rig: Rig) -> None:
-    rig.output.files.requests = 2
+    rig.output.requests = 2
     status, body, _ = await rig.get()
 
     assert status == 503
@@ -293,7 +293,7 @@ async def stall(rig: Rig, size_bytes: int) -> asyncio.StreamWriter:
     del reader
     writer.write(f"GET {URL_PATH} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
     async with asyncio.timeout(5):
-        while not rig.output.files.requests:
+        while not rig.output.requests:
             await asyncio.sleep(0.005)
     return writer
 
@@ -301,11 +301,11 @@ async def stall(rig: Rig, size_bytes: int) -> asyncio.StreamWriter:
 async def test_who_stalls_holds_the_file_no_longer_than_allowed(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files_module, "STALL_S", 0.1)
+    monkeypatch.setattr(body_module, "STALL_S", 0.1)
     writer = await stall(rig, 40_000_000)
 
     async with asyncio.timeout(5):
-        while rig.output.files.requests:
+        while rig.output.requests:
             await asyncio.sleep(0.01)
     writer.close()
 
@@ -315,7 +315,7 @@ async def test_who_leaves_lets_go_of_the_file(rig: Rig) -> None:
 
     writer.transport.abort()
     async with asyncio.timeout(5):
-        while rig.output.files.requests:
+        while rig.output.requests:
             await asyncio.sleep(0.01)
 
 
@@ -324,7 +324,7 @@ async def test_a_file_that_is_cut_while_it_is_read_ends_the_connection(rig: Rig)
     os.truncate(rig.root / PATH, 10)
     writer.transport.resume_reading()  # type: ignore[attr-defined]  # takes what comes
     async with asyncio.timeout(5):
-        while rig.output.files.requests:
+        while rig.output.requests:
             await asyncio.sleep(0.01)
     writer.close()
 

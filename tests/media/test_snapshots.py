@@ -1,0 +1,87 @@
+"""Snapshots of real media: the very picture that is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from h5sup.base.clock import from_us
+from h5sup.bus.channel import Channel
+from h5sup.ffmpeg.process import Launcher
+from h5sup.ffmpeg.tools import Tools
+from h5sup.formats.isobmff.fragment import parse_fragment
+from h5sup.formats.isobmff.gop_table import StoredGop
+from h5sup.formats.isobmff.reader import SegmentReader
+from h5sup.formats.isobmff.stored import StoredMovie, read_movie
+from h5sup.outputs.picture.pictures import Pictures
+from h5sup.recording.still import read_still
+from h5sup.store.media_index import StoredFile
+from tests.fakes.clips import Clips, decode_frame_indexes
+from tests.fakes.mediastore import Mediastore
+from tests.fakes.recorded import BEGIN_US, reader_of
+
+PICTURE_US = 40_000
+
+pytestmark = pytest.mark.media
+
+
+class NoChannels:
+    """Nothing is live here."""
+
+    def find_channel(self, token: str) -> Channel:
+        raise AssertionError(token)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that is played."""
+
+    file: StoredFile
+    movie: StoredMovie
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where a playback stands."""
+
+    at_us: int
+    source: Source
+    gop: StoredGop
+
+
+def delay_of(data: bytes, gop: StoredGop, movie: StoredMovie) -> int:
+    """Return by how many pictures the key picture is shown later than it is decoded."""
+    _, key = movie.init, SegmentReader().feed(data[gop.offset : gop.offset + gop.size])[0]
+    run = parse_fragment(key, movie.init).video
+    assert run is not None
+    return run.samples[0].cts_offset // run.samples[0].duration
+
+
+@pytest.mark.parametrize("clip", ["h264_aac", "h264_bframes", "hevc_aac"])
+async def test_a_playbacks_snapshot_is_the_picture_on_the_screen(
+    clip: str, clips: Clips, tmp_path: Path, ffmpeg: str
+) -> None:
+    store, root = Mediastore(tmp_path, ffmpeg), tmp_path / "mediastore"
+    file = await asyncio.to_thread(store.record, clips[clip], from_us(BEGIN_US), token="cam")
+    data = await asyncio.to_thread((root / file.path).read_bytes)
+    movie = read_movie(reader_of(data), len(data))
+    pictures = Pictures(
+        NoChannels(),
+        Launcher("test-snapshots", spawns_per_s=100, burst=100),
+        Tools(ffmpeg, "ffprobe", (5, 1)),
+    )
+    gop = movie.gops[2]
+    first = round((gop.wall_us - movie.gops[0].wall_us) / PICTURE_US)
+    delay = delay_of(data, gop, movie)
+    assert (delay > 0) is (clip == "h264_bframes")
+    for behind in (0, 11, 24):
+        spot = Spot(gop.wall_us + behind * PICTURE_US, Source(file, movie), gop)
+        still = await asyncio.to_thread(read_still, root, spot)
+        jpeg = await pictures.draw("cam", still.media, still.number)
+        assert jpeg is not None
+        shown = await asyncio.to_thread(decode_frame_indexes, jpeg, ffmpeg)
+        assert shown == [first + max(0, behind - delay)]
+    await pictures.close()
