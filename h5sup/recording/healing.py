@@ -28,7 +28,7 @@ BATCH = 200  # of rows at once
 TOLD = 10  # sentences about single files; a count follows
 SET_ASIDE = ".damaged"
 CHUNK_BYTES = 1 << 20
-Fate = Literal["kept", "closed", "empty", "damaged", "gone", "unreadable"]
+Fate = Literal["kept", "closed", "empty", "damaged", "gone", "unreadable", "refused"]
 TRIGGERS: tuple[Trigger, ...] = get_args(Trigger)
 
 logger = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ class Healing:
         while True:
             await self._must_work.wait()
             self._must_work.clear()
-            await self._volume.wait_ok()
+            await self._volume.wait_there()
             try:
                 if self._index.was_cut_off and not self._is_checked:
                     await self._index.check()
@@ -189,7 +189,7 @@ class _Work:
                 found.append(taken.file)
                 if row is not None and row.is_growing and self._absence is not None:
                     await self._absence.correct(taken.file)
-            elif row is not None:
+            elif row is not None and taken.fate != "refused":
                 await self._index.delete([row.id])
         if found:
             await self._index.add_all(found)
@@ -216,7 +216,7 @@ class _Work:
                     where.name,
                     SET_ASIDE,
                 )
-            case "unreadable":
+            case "unreadable" | "refused":
                 healed.unreadable += 1
                 if healed.unreadable <= TOLD:
                     logger.warning("%s is left alone: %s", where, taken.problem)
@@ -280,7 +280,7 @@ def take(root: Path, path: str) -> _Taken:
     except FileNotFoundError:
         return _Taken(fate="gone")
     except OSError as error:
-        return _Taken(fate="unreadable", problem=error.strerror or "it can't be read")
+        return _Taken(fate="refused", problem=error.strerror or "it can't be read")
     except MediaFormatError as error:
         return _Taken(fate="unreadable", problem=str(error))
 

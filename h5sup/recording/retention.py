@@ -34,7 +34,8 @@ class Retention:
     """Deletes from `start()` to `close()`. Owned by the RecordingService.
 
     Never a file that grows; nothing while there is room; archives only when nothing else is left.
-    `limits` tells how many bytes of recordings each source may keep.
+    `limits` tells how many bytes of recordings each source may keep, `is_ready` whether the index
+    is whole: of a part of the files the oldest could be the newest of all.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Retention:
         config: RecordingConfig,
         limits: Callable[[], Mapping[str, int]],
         *,
+        is_ready: Callable[[], bool] = lambda: True,
         wall_s: Callable[[], float] = time.time,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -54,6 +56,7 @@ class Retention:
         self._volume = volume
         self._config = config
         self._limits = limits
+        self._is_ready = is_ready
         self._wall_s = wall_s
         self._clock_s = clock_s
         self._offset_s: float | None = None
@@ -93,7 +96,7 @@ class Retention:
             segment_s=self._config.segment_s,
             most_bytes=int(self._volume.total_bytes * LARGEST_RESERVE),
         )
-        if self._volume.state in (State.MISSING, State.READ_ONLY):
+        if self._volume.state in (State.MISSING, State.READ_ONLY) or not self._is_ready():
             return
         if is_steady:
             await self._by_age("record", self._config.max_days)

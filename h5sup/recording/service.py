@@ -56,7 +56,9 @@ class RecordingService:
         def limits() -> dict[str, int]:
             return {one.config.token: one.config.record_max_bytes for one in sources.sources()}
 
-        self.retention = Retention(self.index, self.volume, config, limits)
+        self.retention = Retention(
+            self.index, self.volume, config, limits, is_ready=self.healing.is_done.is_set
+        )
         self.forecast = Forecast(self.index, self.volume, config, limits)
         self.recordings = Recordings(
             config, sources, self.index, self.volume, hub, store, folders.mediastore

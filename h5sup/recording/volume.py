@@ -80,7 +80,7 @@ class Volume:
         self._was_seen = False
         self._failure: OSError | None = None
         self._has_looked = asyncio.Event()
-        self._is_ok = asyncio.Event()
+        self._is_there = asyncio.Event()
         self._must_look = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="h5sup-volume")
         self._asked: asyncio.Future[Look] | None = None
@@ -125,9 +125,9 @@ class Volume:
         if fault := self._guard.find_fault():
             raise OSError(errno.ENODEV, fault)
 
-    async def wait_ok(self) -> None:
-        """Return once the disk may be written."""
-        await self._is_ok.wait()
+    async def wait_there(self) -> None:
+        """Return once the disk is there and takes changes; it may be full."""
+        await self._is_there.wait()
 
     async def start(self) -> None:
         """Look once, but for no longer than a start may take, and go on looking."""
@@ -194,13 +194,15 @@ class Volume:
     def _see(self, seen: Look) -> None:
         before = self._look.state if self._was_seen else None
         self._look, self._was_seen = seen, True
+        if seen.state in (State.OK, State.FULL):
+            self._is_there.set()
+        else:
+            self._is_there.clear()
         if seen.state is State.OK:
-            self._is_ok.set()
             if before not in (None, State.OK):
                 logger.info("%s can be written again", self.folder)
                 self.on_return()
             return
-        self._is_ok.clear()
         if seen.state is not before:
             logger.error("%s: %s", self.folder, seen.sentence)
             if seen.state is State.FULL:

@@ -262,6 +262,25 @@ async def test_a_file_that_may_not_be_read_is_left_alone(
     assert await rig.heal() == Healed(found=1)
 
 
+async def test_a_file_that_can_not_be_closed_now_is_closed_later(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = rig.put(growing(2)[0])
+    number = await rig.index.add(file)
+    rig.index.leave(number)
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", refuse)
+        assert await rig.heal() == Healed(unreadable=1)
+    assert [row.is_growing for row in await rig.rows()] == [True]
+    assert await rig.heal() == Healed(closed=1)
+    (row,) = await rig.rows()
+    assert (row.id, row.is_growing) == (number, False)
+
+
 async def test_rows_stay_when_the_disk_is_away(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     file = rig.put(closed())
     await rig.heal()

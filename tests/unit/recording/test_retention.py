@@ -220,6 +220,19 @@ async def test_nothing_is_touched_while_the_disk_is_away(rig: Rig) -> None:
     assert await rig.left() == [40]
 
 
+async def test_nothing_goes_while_the_index_is_not_whole(rig: Rig) -> None:
+    """What was listed first could be the newest, or an archive."""
+    await rig.add(1, kind="archive")
+    retention = rig.retention(replace_config(NO_LIMIT, max_bytes=5))
+    is_ready = False
+    retention._is_ready = lambda: is_ready
+    await retention.run()
+    assert await rig.left() == [1]
+    is_ready = True
+    await retention.run()
+    assert await rig.left() == []
+
+
 async def test_what_can_not_be_deleted_is_said_once_and_tried_again(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -80,7 +80,7 @@ async def test_nothing_is_written_before_the_disk_was_looked_at(
         1000 * MEGABYTE,
     )
     assert volume.folder.stat().st_mode & 0o777 == 0o750
-    await volume.wait_ok()
+    await volume.wait_there()
 
 
 async def test_each_spell_without_room_is_told_once(
@@ -245,12 +245,15 @@ async def test_it_looks_by_itself_and_at_once_after_a_failure(
     try:
         disk.free = 0
         async with asyncio.timeout(5):
-            while volume.state is not State.FULL:
+            while state_of(volume) is not State.FULL:
                 await asyncio.sleep(0.005)
+            await volume.wait_there()  # full, but there
             disk.free = 500 * MEGABYTE
-            await volume.wait_ok()
+            while state_of(volume) is not State.OK:
+                await asyncio.sleep(0.005)
             volume.note_failure(fail(errno.EIO))
-            await volume.wait_ok()
+            await volume.wait_there()
+            assert volume.refusal() == ""
     finally:
         await volume.close()
 
