@@ -75,6 +75,7 @@ class RecordingService:
             # half of what retention keeps free: at its end, recording would stop
             floor_bytes=config.keep_free_bytes // 2,
             refusal=self.volume.refusal,
+            require=self.volume.require,
         )
         self.snapshots = Snapshots(
             pictures, sources, self.playbacks, self.index, self.volume, folders.mediastore

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from h5sup.ffmpeg.process import Launcher
 from h5sup.ffmpeg.tools import Tools
 from h5sup.formats.isobmff.init_segment import InitSegment, without_audio
 from h5sup.formats.isobmff.recorded import MovieWriter
+from h5sup.formats.isobmff.stored import read_movie
 from h5sup.recording.archive import archives as archives_module
 from h5sup.recording.archive import feed as feed_module
 from h5sup.recording.archive import plan
@@ -53,6 +56,7 @@ class Room:
         self.index = MediaIndex(root)
         self.tools = Tools(ffmpeg, "ffprobe", (5, 1))
         self.refused = ""
+        self.is_away = False
         self.archives = self.build()
 
     def build(self, floor_bytes: int = 0) -> Archives:
@@ -65,7 +69,12 @@ class Room:
             limit=1,
             floor_bytes=floor_bytes,
             refusal=lambda: self.refused,
+            require=self.require,
         )
+
+    def require(self) -> None:
+        if self.is_away:
+            raise OSError(errno.ENODEV, "it is not mounted")
 
     async def record(
         self,
@@ -456,7 +465,9 @@ async def test_an_archive_cut_off_by_a_crash_is_known_as_failed(room: Room) -> N
     await again.start()
     with pytest.raises(UnavailableError, match="started anew before it was finished"):
         await again.percentage(TOKEN, f"{TOKEN}-1.mp4")
-    assert room.left_over() == []
+    async with asyncio.timeout(WAIT_S):
+        while room.left_over():
+            await asyncio.sleep(0.01)
     await again.close()
 
 
@@ -494,6 +505,32 @@ async def test_an_archive_waits_until_retention_has_made_room(
     file = await room.archives.request(room.ask(0, 1))
     assert await failure_of(room, file) == NO_ROOM
     await room.archives.close()
+
+
+async def test_nothing_is_written_where_the_disk_is_away(room: Room, clips: Clips) -> None:
+    await shoot(room, clips["h264_aac"], [8])
+    room.is_away = True
+    file = await room.archives.request(room.ask(0, 1))
+    assert await failure_of(room, file) == (
+        "the disk of the recordings refuses: it is not mounted"
+    )
+    assert not (room.root / "archive").exists()
+
+
+async def test_what_is_still_being_recorded_is_taken_as_far_as_it_is(
+    room: Room, clips: Clips
+) -> None:
+    init, fragments = await asyncio.to_thread(fragments_of, clips["h264_aac"])
+    closed = await room.record(init, gops_of(fragments)[:3])
+    data = (room.root / closed.path).read_bytes()
+    found = read_movie(lambda at, size: data[at : at + size], len(data))
+    size = found.gops[-1].offset + found.gops[-1].size
+    writer = MovieWriter(init, {"token": TOKEN})
+    growing = writer.head + data[len(writer.head) : size] + b"half a GOP"
+    (room.root / closed.path).write_bytes(growing)
+    await room.index.add(replace(closed, is_growing=True, size_bytes=size))
+    path = await room.make(0.5, 60.0)
+    assert await shown(path) == list(range(13, 75))
 
 
 async def test_a_recording_deleted_meanwhile_is_told(slow: Room) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +14,10 @@ from h5sup.base.errors import H5supError, MediaFormatError, NotFoundError, Unava
 from h5sup.ffmpeg.process import Launcher
 from h5sup.ffmpeg.tools import Tools
 from h5sup.formats.isobmff.recorded import video_track
-from h5sup.recording.archive.job import Job, Studio, part_of
-from h5sup.recording.archive.plan import MAX_PARTS, ArchiveRequest, Plan, Way, build_plan, choose
+from h5sup.recording.archive.job import Job, Studio, delete_parts, find_parts, part_of
+from h5sup.recording.archive.plan import MAX_PARTS, ArchiveRequest, Plan, Way, build_plan
 from h5sup.recording.names import build_name, build_path
-from h5sup.recording.playback.stored import Opened, open_file
+from h5sup.recording.playback.stored import open_file
 from h5sup.store.media_index import Archive, MediaIndex, StoredFile
 
 MAX_WAITING = 16
@@ -48,7 +47,8 @@ class _Making:
 class Archives:
     """Makes archives, `limit` at a time. `start()` comes first, `close()` ends what runs.
 
-    `refusal` says why nothing may be written now, or nothing; while less than `floor_bytes` are
+    `refusal` says why nothing may be written now, or nothing; `require`, which is for threads,
+    raises OSError when the disk is away; while less than `floor_bytes` are
     free they wait for retention. Called from the loop; who may see a source is asked before.
     """
 
@@ -60,24 +60,31 @@ class Archives:
         launcher: Launcher,
         *,
         limit: int,
-        floor_bytes: int = 0,
-        refusal: Callable[[], str] = str,
+        floor_bytes: int,
+        refusal: Callable[[], str],
+        require: Callable[[], None],
     ) -> None:
         self._index = index
         self._root = root
         self._refusal = refusal
         self._threads = ThreadPoolExecutor(limit * MAX_PARTS + SPARE_THREADS, "h5sup-archive")
-        self._studio = Studio(root, tools, launcher, self._threads, floor_bytes)
+        self._studio = Studio(root, tools, launcher, self._threads, require, floor_bytes)
         self._places = asyncio.Semaphore(limit)
         self._most = limit + MAX_WAITING
         self._making: dict[tuple[str, str], _Making] = {}
+        self._sweeping: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Say of what an earlier run left unfinished that it failed."""
         for row in await self._index.find_unfinished_archives():
             await self._index.set_archive(row, "failed", RESTARTED)
-            with suppress(OSError):  # the disk is away: what lies there is not looked at either
-                await asyncio.to_thread(part_of(self._root / row.path).unlink, missing_ok=True)
+        self._sweeping = asyncio.create_task(self._sweep(), name="sweeping archives")
+
+    async def _sweep(self) -> None:
+        """Delete what earlier runs left half made; the disk may be slow to answer."""
+        left = await asyncio.to_thread(find_parts, self._root)
+        now = {part_of(self._root / one.row.path) for one in self._making.values()}
+        await asyncio.to_thread(delete_parts, left - now)
 
     async def close(self) -> None:
         """End what runs and what waits; the next start knows that it failed."""
@@ -85,6 +92,9 @@ class Archives:
         for making in makings:
             self._cancel(making, STOPPED)
         tasks = [one.task for one in makings if one.task is not None]
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            tasks.append(self._sweeping)
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.to_thread(self._threads.shutdown)
 
@@ -164,12 +174,10 @@ class Archives:
                 f"more than {MAX_FILES} files were recorded in this time: ask for less of it"
             )
         loop = asyncio.get_running_loop()
-        opened = await loop.run_in_executor(self._threads, _look_into, self._root, files)
-        if files and not opened:
-            raise UnavailableError(UNREADABLE)
-        if not choose(opened, begin_us, end_us):
+        plan = await loop.run_in_executor(self._threads, _plan, self._root, request, files)
+        if plan is None:
             raise NotFoundError(await self._nothing(request, begin_us, end_us))
-        return build_plan(request, opened, span=(begin_us, end_us))
+        return plan
 
     async def _nothing(self, request: ArchiveRequest, begin_us: int, end_us: int) -> str:
         """Return that nothing was recorded, and why if that is known."""
@@ -211,8 +219,8 @@ class Archives:
             logger.warning("archive %s: %s", making.row.filename, error)
 
 
-def _look_into(root: Path, files: list[StoredFile]) -> list[Opened]:
-    """Return what the files hold, without those that can't be read; blocks."""
+def _plan(root: Path, request: ArchiveRequest, files: list[StoredFile]) -> Plan | None:
+    """Look into the files and return what to make of them; those damaged are left out. Blocks."""
     found = []
     for file in files:
         try:
@@ -222,7 +230,9 @@ def _look_into(root: Path, files: list[StoredFile]) -> list[Opened]:
             continue
         opened.close()
         found.append(opened)
-    return found
+    if files and not found:
+        raise UnavailableError(UNREADABLE)
+    return build_plan(request, found)
 
 
 def _describe(making: _Making, size_bytes: int) -> StoredFile:

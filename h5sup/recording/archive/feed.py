@@ -81,18 +81,20 @@ class Feed:
 
     def measure(self) -> Measure:
         """Look at the first GOP; raises OSError, UnavailableError, MediaFormatError."""
-        part, scale, gops = self._part, self._video.timescale, self._part.gops
+        part, scale = self._part, self._video.timescale
+        first, last = part.first, part.last
         if self._keys_speed:
-            ticks = [self._shortened(gop) for gop in gops]
-            return Measure(0.0, sum(ticks) / scale, has_sound=False, last_s=ticks[-1] / scale)
+            ticks = sum(self._shortened(gop) for take in part.takes for gop in take.gops)
+            last_s = self._shortened(last) / scale
+            return Measure(0.0, ticks / scale, has_sound=False, last_s=last_s)
         with self._open(part.takes[0].path) as fd:
-            laid = lay_gop(part.init, Clock(), read_gop(fd, gops[0]))
+            laid = lay_gop(part.init, Clock(), read_gop(fd, first))
         runs = [one.parsed.video for one in laid.parts if one.parsed.video is not None]
         shown = [pts for run in runs for pts in presentation_times(run)]
-        wanted = shown[0] + max(0, self._ticks(part.begin_us - gops[0].wall_us))
+        wanted = shown[0] + max(0, self._ticks(part.begin_us - first.wall_us))
         begin = min((pts for pts in shown if pts >= wanted), default=max(shown))
-        last_begins = shown[0] + sum(gop.duration for gop in gops[:-1])
-        end = last_begins + min(gops[-1].duration, self._ticks(part.end_us - gops[-1].wall_us))
+        last_lasts = min(last.duration, self._ticks(part.end_us - last.wall_us))
+        end = shown[0] + part.ticks - last.duration + last_lasts
         return Measure(begin / scale, end / scale, has_sound=part.init.audio is not None)
 
     def pour(self, fd: int) -> None:
@@ -122,7 +124,7 @@ class Feed:
 
     def _pieces(self) -> Iterator[bytes]:
         yield self._part.init.data
-        clock, last = Clock(), self._part.takes[-1].gops[-1]
+        clock, last = Clock(), self._part.last
         for take in self._part.takes:
             with self._open(take.path) as fd:
                 for gop in take.gops:
@@ -131,7 +133,7 @@ class Feed:
                         piece, clock = self._lay_key(fd, gop, clock)
                     else:
                         fragments = read_gop(fd, gop)
-                        if gop is last:
+                        if gop == last:
                             fragments = self._without_end(fragments, gop)
                         laid = lay_gop(self._part.init, clock, fragments)
                         piece, clock = b"".join(laid.buffers()), laid.clock

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,7 +41,9 @@ class Studio:
     launcher: Launcher
     threads: Executor
     """For files."""
-    floor_bytes: int = 0
+    require: Callable[[], None]
+    """Raises OSError when the disk of the recordings is away."""
+    floor_bytes: int
     """What stays free on the disk: below that, what is recorded would have no room."""
 
 
@@ -77,6 +79,7 @@ class Job:
             await self._in_thread(self._clean)
 
     def _prepare(self) -> None:
+        self._studio.require()  # or its folders would be made on the disk below
         self._target.parent.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
         self._part.touch(0o640)
 
@@ -203,6 +206,18 @@ class Job:
 def part_of(target: Path) -> Path:
     """Return where an archive lies until it is whole; no look-up finds such a name."""
     return target.with_name(f".{target.name}.part")
+
+
+def find_parts(root: Path) -> set[Path]:
+    """Return all archives below mediastore that are not whole; blocks."""
+    return set((root / "archive").glob("*/*/*/.*.part"))
+
+
+def delete_parts(parts: Iterable[Path]) -> None:
+    """Delete what earlier runs left, as far as the disk allows; blocks."""
+    for part in parts:
+        with suppress(OSError):
+            part.unlink()
 
 
 def explain(lines: Sequence[str], exit_code: int, part: Path) -> str:

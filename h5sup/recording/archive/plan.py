@@ -8,8 +8,9 @@ from datetime import datetime, tzinfo
 from enum import Enum
 from typing import Protocol
 
+from h5sup.base.clock import to_us
 from h5sup.base.errors import UnavailableError
-from h5sup.formats.isobmff.gop_table import SECOND_US, StoredGop
+from h5sup.formats.isobmff.gop_table import SECOND_US, GopTable, StoredGop
 from h5sup.formats.isobmff.init_segment import InitSegment, track_box
 from h5sup.formats.isobmff.stored import StoredMovie
 from h5sup.store.media_index import StoredFile
@@ -60,7 +61,7 @@ class Take:
     """Some GOPs of one file, in their order."""
 
     path: str
-    gops: Sequence[StoredGop]
+    gops: GopTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +75,19 @@ class Part:
     end_us: int = ALL_US
 
     @property
-    def gops(self) -> list[StoredGop]:
-        """Return all its GOPs."""
-        return [gop for take in self.takes for gop in take.gops]
+    def first(self) -> StoredGop:
+        """Return its first GOP."""
+        return self.takes[0].gops[0]
+
+    @property
+    def last(self) -> StoredGop:
+        """Return its last GOP."""
+        return self.takes[-1].gops[-1]
+
+    @property
+    def ticks(self) -> int:
+        """Return how long all its GOPs last."""
+        return sum(gop.duration for take in self.takes for gop in take.gops)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +110,7 @@ def choose(files: Iterable[Opened], begin_us: int, end_us: int) -> list[tuple[Op
     found: list[tuple[Opened, Take]] = []
     until_us = 0
     for opened in files:
-        gops: list[StoredGop] = []
+        gops = GopTable()  # a day of them, many times over, may wait to be made
         for gop in opened.movie.gops:
             gop_end_us = end_of(gop, opened.movie.init)
             middle_us = (gop.wall_us + gop_end_us) // 2
@@ -111,10 +122,16 @@ def choose(files: Iterable[Opened], begin_us: int, end_us: int) -> list[tuple[Op
     return found
 
 
-def build_plan(request: ArchiveRequest, files: Iterable[Opened], *, span: tuple[int, int]) -> Plan:
-    """Return how to make an archive; raises UnavailableError where it can't be one file."""
-    begin_us, end_us = span
+def build_plan(request: ArchiveRequest, files: Iterable[Opened]) -> Plan | None:
+    """Return how to make an archive, None where there is nothing to make it of.
+
+    A day of recordings takes a moment, so this is for threads. Raises UnavailableError where it
+    can't be one file.
+    """
+    begin_us, end_us = to_us(request.begin), to_us(request.end)
     parts = _group(choose(files, begin_us, end_us))
+    if not parts:
+        return None
     if len(parts) > MAX_PARTS:
         raise UnavailableError(
             "the camera's pictures or sound changed their kind more than "
@@ -123,15 +140,14 @@ def build_plan(request: ArchiveRequest, files: Iterable[Opened], *, span: tuple[
     way = choose_way(parts, request.speed, force_h264=request.force_h264)
     if way is Way.KEYS:
         parts[0] = replace(parts[0], takes=_with_keys_inside(parts[0].takes, begin_us))
-    first, last = parts[0].gops[0], parts[-1].gops[-1]
     parts[0] = replace(parts[0], begin_us=begin_us)
     parts[-1] = replace(parts[-1], end_us=end_us)
     return Plan(
         parts=parts,
         way=way,
         speed=request.speed,
-        first_us=max(begin_us, first.wall_us),
-        last_us=min(end_us, end_of(last, parts[-1].init)),
+        first_us=max(begin_us, parts[0].first.wall_us),
+        last_us=min(end_us, end_of(parts[-1].last, parts[-1].init)),
     )
 
 
@@ -153,11 +169,12 @@ def end_of(gop: StoredGop, init: InitSegment) -> int:
 def _with_keys_inside(takes: Sequence[Take], begin_us: int) -> list[Take]:
     """Leave out a key picture from before the beginning, unless it is the only one."""
     first = takes[0]
-    is_early = first.gops[0].wall_us < begin_us
-    if not is_early or sum(len(take.gops) for take in takes) == 1:
+    if first.gops[0].wall_us >= begin_us or sum(len(take.gops) for take in takes) == 1:
         return list(takes)
-    rest = Take(first.path, first.gops[1:])
-    return [rest, *takes[1:]] if rest.gops else list(takes[1:])
+    rest = GopTable()
+    for gop in first.gops[1:]:
+        rest.append(gop)
+    return [Take(first.path, rest), *takes[1:]] if rest else list(takes[1:])
 
 
 def _group(chosen: Iterable[tuple[Opened, Take]]) -> list[Part]:
