@@ -79,8 +79,9 @@ AAC_RATE_HZ = 48_000
 OPUS_RATE_HZ = 48_000
 OPUS_KBPS = 32  # per channel: speech and noises, not music
 OPUS_FRAGMENT_US = 20_000  # a packet
-# Of pictures that a jump only decodes, a millisecond each, every fourth is encoded.
-LASTING = "isnan(prev_selected_t)+gte(t-prev_selected_t\\,0.004)"
+# Of pictures that a jump only decodes, a millisecond each, every fourth is encoded, and the key
+# picture always: one before it may be due after it, where a jump has parted B-frames from theirs.
+LASTING = "isnan(prev_selected_t)+key+gte(t-prev_selected_t\\,0.004)"
 LOOP_LINES = 1000
 
 Options = dict[str, Any]

@@ -204,7 +204,7 @@ async def test_a_playback_that_fails_says_why(
 
 
 async def test_a_bug_ends_its_own_playback_alone(
-    make_backend: MakeBackend, monkeypatch: pytest.MonkeyPatch
+    make_backend: MakeBackend, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(hall_module, "TICK_S", 0.01)
     async with playback_rig(make_backend) as (rig, opener), watching(rig) as other:
@@ -216,6 +216,7 @@ async def test_a_bug_ends_its_own_playback_alone(
             await rig.connect(offer)
             assert (await one.farewell())[2] == "playing back has failed"
             await until(lambda: opener.opened[1].is_closed)
+            await until(lambda: "'NoneType' object is not callable" in caplog.text)
         assert rig.rtc.connections == 1
 
 

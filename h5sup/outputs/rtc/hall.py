@@ -165,7 +165,13 @@ class Hall:
         seat.programme.release()
         seat.closing = asyncio.create_task(_close(seat), name="closing a WebRTC viewer")
         self._closing.add(seat.closing)
-        seat.closing.add_done_callback(self._closing.discard)
+        seat.closing.add_done_callback(self._note_closed)
+
+    def _note_closed(self, closing: asyncio.Task[None]) -> None:
+        """Log the bug that a viewer's programme may have ended by."""
+        self._closing.discard(closing)
+        if not closing.cancelled() and (error := closing.exception()) is not None:
+            logger.error("a WebRTC viewer ended by a bug", exc_info=error)
 
     async def close(self) -> None:
         """Let everyone go: the server stops."""

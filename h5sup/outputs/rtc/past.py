@@ -20,7 +20,6 @@ from h5sup.outputs.rtc.programme import build_choices, is_hevc_codec
 from h5sup.outputs.rtc.projector import Projector
 
 OPEN_WITHIN_S = 8.0  # players give up after 10 s without an offer
-JUMPS = ("H5_SEEK", "H5_MOVETO")
 EARLY_COMMANDS = 16  # given before both sides have agreed; players give one
 WAITING_EVENTS = 16  # of a page that takes none
 
@@ -76,10 +75,15 @@ class Past:
         obey(self._playback, said, self._opener.zone)
         if self._early is not None:
             self._early.append(said)
-        if said.get("cmd") in JUMPS:
-            self._projector.jump()
-        else:
-            self._projector.wake()
+        match said["cmd"]:
+            case "H5_SEEK" | "H5_MOVETO":
+                self._projector.jump()
+            case "H5_PAUSE":
+                self._projector.freeze()
+            case "H5_START" | "H5_RESUME":
+                self._projector.go_on()
+            case _:
+                pass
 
     async def settle(self, codec: Codec) -> None:
         """Play H.264 made of H.265 where the browser takes no other; raises H5supError."""

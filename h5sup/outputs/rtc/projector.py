@@ -1,9 +1,9 @@
 """What a playback hands over, as packets in rings, each when it is due.
 
-A playback may be some tenths of a second ahead. Here it is held back to the moment, for browsers
-take uneven arrival for a bad network, and what has been sent can't be taken back by a seek. So
-timestamps are simply the time of sending, however the recording's own times lie: over a pause or
-a seek they go on like a clock.
+A playback may be some tenths of a second ahead, and what passes through an ffmpeg comes unevenly.
+Here it waits for its moment, for browsers take uneven arrival for a bad network, and what has been
+sent can't be taken back by a seek. So timestamps are simply the time of sending, however the
+recording's own times lie: over a pause or a seek they go on like a clock.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from heapq import heappop, heappush
 
 from h5sup.base.errors import MediaFormatError, UnavailableError
 from h5sup.bus.fragment import Fragment
 from h5sup.bus.packet_ring import CLOCKS_HZ, Codec, PacketRing
-from h5sup.bus.playback import Begun, Playback, Played, Position
+from h5sup.bus.playback import LEAD_S, Begun, Playback, Played, Position
 from h5sup.formats.isobmff.fragment import SAMPLE_IS_NON_SYNC, TrackRun, parse_fragment
 from h5sup.formats.isobmff.init_segment import InitSegment
 from h5sup.formats.rtp import TIMESTAMP_MASK
@@ -26,6 +27,8 @@ from h5sup.outputs.rtc.programme import is_hevc
 
 RING_BYTES = 8_000_000  # as a channel's by default
 SOUND_RING_BYTES = 200_000
+AHEAD_S = LEAD_S  # that much may wait here; a jump makes it void at once
+MOST_WAITING = 1000  # however short they are
 SOON_S = 0.002  # not worth a timer
 LATE_S = 0.1  # a picture later than this was kept back: time went on without it
 PAYLOAD_TYPE = 96  # in the ring; each viewer gets the number agreed on
@@ -58,20 +61,24 @@ class Lane:
         self.ring.extend(packets, due_s)
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Unit:
     """One picture, or packet of sound."""
 
     at_s: float
     """On the playback's timeline."""
-    ticks: int = field(compare=False)
+    ticks: int
     """The same in the clock of its codec."""
-    lane: Lane = field(compare=False)
-    payloads: list[bytes] = field(compare=False)
+    lane: Lane
+    payloads: list[bytes]
 
 
 class Projector:
-    """Owned by a Past; `run()` is called once and ends when the playback is closed."""
+    """Owned by a Past; `run()` is called once and ends by an error or when it is cancelled.
+
+    One task takes what the playback hands over, up to AHEAD_S before it is due, another one sends
+    it. Commands go to the playback first and are told here then.
+    """
 
     def __init__(
         self, playback: Playback, codec: Codec, on_position: Callable[[Position], None]
@@ -84,12 +91,18 @@ class Projector:
         self._init: InitSegment | None = None
         self._payloader: Payloader | None = None
         self._loop = asyncio.get_running_loop()
-        self._offset_s: float | None = None
-        """The loop's time less the timeline's; unknown until something has been sent."""
+        self._waiting: list[tuple[float, int, Unit | Position]] = []  # a heap, the soonest first
+        self._taken = 0
+        self._newest_s = 0.0  # up to where the timeline has come
+        self._offset_s = 0.0
+        """The loop's time less the timeline's, since it was anchored."""
+        self._is_anchored = False
+        self._is_frozen = False
         self._needs_key = False
         self._watched = asyncio.Event()
-        self._told = asyncio.Event()
-        self._jumped = asyncio.Event()
+        self._told = asyncio.Event()  # of a command
+        self._stirred = asyncio.Event()  # what is to be sent next may be another
+        self._has_room = asyncio.Event()
         self.video.ring.begin(self.video.codec, self)
         self.sound.ring.begin(self.sound.codec, self)
 
@@ -98,33 +111,67 @@ class Projector:
         if is_watched:
             self._watched.set()
 
-    def wake(self) -> None:
-        """Look at the playback again: it has been given a command."""
-        self._told.set()
+    def freeze(self) -> None:
+        """Stand still: the playback has been paused."""
+        self._is_frozen = True
+        self._stir()
+
+    def go_on(self) -> None:
+        """Look at the playback again: it has been given a command that may set it going."""
+        self._is_frozen = False
+        self._stir()
 
     def jump(self) -> None:
-        """Forget what is about to be sent: it belongs to another time."""
+        """Forget what is about to be sent: it belongs to another time.
+
+        A playback in a pause stays in it and hands over the picture there.
+        """
+        self._waiting.clear()
         self._needs_key = True
-        self._offset_s = None
-        self._jumped.set()
-        self.wake()
+        self._is_anchored = False
+        self.go_on()
 
     async def run(self) -> None:
         """Play to the end, and again when a command leads back; raises H5supError."""
         await self._watched.wait()
+        tasks = [asyncio.create_task(self._take_all()), asyncio.create_task(self._send_all())]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    def _stir(self) -> None:
+        self._told.set()
+        self._stirred.set()
+        self._has_room.set()
+
+    async def _take_all(self) -> None:
+        """Take from the playback as far ahead as is good."""
         while True:
             self._told.clear()
             item = await self._playback.next()
-            self._jumped.clear()  # whatever came meanwhile: the next key fragment is its
             match item:
                 case Begun(init):
                     self._begin(init)
                 case Played(fragment):
-                    await self._play(fragment)
+                    self._take(fragment)
                 case Position():
-                    self._on_position(item)
+                    self._await(self._newest_s if item.media_s is None else item.media_s, item)
                 case None:
                     await self._told.wait()
+            while self._is_full():
+                self._has_room.clear()
+                await self._has_room.wait()
+
+    def _is_full(self) -> bool:
+        waiting = self._waiting
+        return bool(waiting) and (
+            self._newest_s - waiting[0][0] >= AHEAD_S or len(waiting) >= MOST_WAITING
+        )
 
     def _begin(self, init: InitSegment) -> None:
         if init.video is None or is_hevc(init) != (self.video.codec == "hevc"):
@@ -132,8 +179,8 @@ class Projector:
         self._init = init
         self._payloader = open_payloader(init.video)
 
-    async def _play(self, fragment: Fragment) -> None:
-        """Send a fragment bit by bit; a jump meanwhile makes the rest of it void."""
+    def _take(self, fragment: Fragment) -> None:
+        """Have a fragment wait, picture by picture; one on its way as a jump came is void."""
         if self._needs_key and not fragment.is_key:
             return
         self._needs_key = False
@@ -143,11 +190,14 @@ class Projector:
             logger.debug("a damaged fragment is left out: %s", error)
             return
         for unit in units:
-            due_s = await self._wait_for(unit)
-            if due_s is None:
-                return
-            base = round((due_s - unit.at_s) * unit.lane.ring.clock_hz)
-            unit.lane.send(unit.payloads, due_s, base + unit.ticks)
+            self._newest_s = max(self._newest_s, unit.at_s)
+            self._await(unit.at_s, unit)
+
+    def _await(self, at_s: float, item: Unit | Position) -> None:
+        """Keep what is to be sent; sound that comes later than its picture still goes first."""
+        self._taken += 1
+        heappush(self._waiting, (at_s, self._taken, item))
+        self._stirred.set()
 
     def _units(self, fragment: Fragment) -> list[Unit]:
         assert self._init is not None
@@ -155,7 +205,7 @@ class Projector:
         found = self._pictures(parsed.video, fragment.data) if parsed.video is not None else []
         if parsed.audio is not None and parsed.audio.track.codec == "opus":
             found += self._sounds(parsed.audio, fragment.data)
-        return sorted(found)
+        return found
 
     def _pictures(self, run: TrackRun, data: bytes) -> list[Unit]:
         assert self._payloader is not None
@@ -180,18 +230,46 @@ class Projector:
             dts += sample.duration
         return found
 
-    async def _wait_for(self, unit: Unit) -> float | None:
-        """Return when a unit is due, once it is; None when a jump has come first."""
+    async def _send_all(self) -> None:
+        """Send what waits, each when it is due."""
+        while True:
+            self._stirred.clear()
+            if self._is_frozen or not self._waiting:
+                await self._stirred.wait()
+                continue
+            at_s, _, item = self._waiting[0]
+            due_s = self._due(at_s, item)
+            if due_s - self._loop.time() > SOON_S:
+                await self._rest(due_s)
+                continue
+            heappop(self._waiting)
+            self._has_room.set()
+            if isinstance(item, Position):
+                self._on_position(item)
+            else:
+                base = round((due_s - item.at_s) * item.lane.ring.clock_hz)
+                item.lane.send(item.payloads, due_s, base + item.ticks)
+
+    def _due(self, at_s: float, item: Unit | Position) -> float:
+        """Return when it is time for this, in the loop's time.
+
+        At the begin, after a jump, and when a picture was kept back, the next picture is due now
+        and what follows counts from it.
+        """
         now_s = self._loop.time()
-        is_late = self._offset_s is not None and now_s - self._offset_s - unit.at_s > LATE_S
-        if self._offset_s is None or (is_late and unit.lane is self.video):
-            self._offset_s = now_s - unit.at_s
-        due_s = self._offset_s + unit.at_s
-        if due_s - now_s > SOON_S:
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(due_s):
-                    await self._jumped.wait()
-        return None if self._jumped.is_set() else due_s
+        is_picture = isinstance(item, Unit) and item.lane is self.video
+        if is_picture and (not self._is_anchored or now_s - self._offset_s - at_s > LATE_S):
+            self._offset_s = now_s - at_s
+            self._is_anchored = True
+        elif not self._is_anchored:
+            return now_s
+        return self._offset_s + at_s
+
+    async def _rest(self, due_s: float) -> None:
+        """Wait until then, or until there is something else to look at first."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(due_s):
+                await self._stirred.wait()
 
 
 def _unit(lane: Lane, ticks: int, run: TrackRun, payloads: list[bytes]) -> Unit:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
@@ -19,7 +20,7 @@ from h5sup.formats.isobmff.fragment import NON_SYNC_FLAGS, SYNC_FLAGS, Sample
 from h5sup.formats.isobmff.init_segment import InitSegment
 from h5sup.formats.isobmff.track import Track
 from h5sup.formats.rtp import parse_header
-from h5sup.outputs.rtc.projector import LATE_S, Projector
+from h5sup.outputs.rtc.projector import AHEAD_S, LATE_S, Projector
 from tests.fakes.playback import BEGAN, PPS, SPS, FakePlayback, build_tape
 
 SCALE = 12_800
@@ -173,16 +174,96 @@ async def test_a_jump_makes_void_what_is_about_to_be_sent() -> None:
         Begun(TAPE.init),
         key(picture(0, 0, ticks=LONG)),
         played(picture(1, LONG)),
-        played(picture(2, LONG + SHORT)),  # stale: it was on its way as the jump was made
-        key(picture(9, LONG + 2 * SHORT, key=True)),
     ]
-    async with rig(Script(items)) as made:
-        await made.until(lambda: made.taker.units)
-        await asyncio.sleep(0.01)
+    playback = Script(items)
+    async with rig(playback) as made:
+        await made.until(lambda: made.taker.units and playback.asked == 4)
         made.projector.jump()
+        stale = played(picture(2, LONG + SHORT))  # it was on its way as the jump was made
+        playback.script += [stale, key(picture(9, LONG + 2 * SHORT, key=True))]
+        made.projector.go_on()
         await made.until(lambda: len(made.taker.units) == 2)
         assert made.taker.numbers == [0, 9]
         assert made.taker.units[1][0] - made.taker.units[0][0] < 1  # not after 5 s
+
+
+async def test_nothing_holds_up_the_picture_of_a_jump() -> None:
+    playback = Script([Begun(WITH_SOUND), key(picture(0, 0, ticks=LONG))])
+    async with rig(playback) as made:
+        await made.until(lambda: made.taker.units and playback.asked == 3)
+        made.projector.jump()
+        before = sound(5 * 48_000 - 960, [b"\x78before"])
+        there = key(picture(9, LONG, key=True), before)
+        playback.script += [Position(BEGAN, media_s=5.0), there]
+        made.projector.go_on()
+        await made.until(lambda: made.listener.units)
+        assert made.taker.numbers == [0, 9]
+        assert made.taker.units[1][0] - made.taker.units[0][0] < 1  # not after 5 s
+        assert len(made.positions) == 1
+
+
+async def test_a_pause_stands_still_and_a_jump_in_it_shows_its_picture() -> None:
+    items: list[Item | float] = [Begun(TAPE.init), key(picture(0, 0)), played(picture(1, LONG))]
+    playback = Script(items)
+    async with rig(playback) as made:
+        await made.until(lambda: made.taker.units and playback.asked == 4)
+        made.projector.freeze()
+        playback.script.append(played(picture(2, SHORT)))  # would be due
+        await asyncio.sleep(0.03)
+        assert made.taker.numbers == [0]
+        made.projector.jump()
+        playback.script.append(key(picture(7, LONG + SHORT, key=True)))
+        made.projector._told.set()
+        await made.until(lambda: len(made.taker.units) == 2)
+        assert made.taker.numbers == [0, 7]
+        made.projector.freeze()
+        playback.script.append(played(picture(8, LONG + 2 * SHORT)))
+        made.projector._told.set()
+        await asyncio.sleep(0.03)
+        assert made.taker.numbers == [0, 7]
+        made.projector.go_on()
+        await made.until(lambda: len(made.taker.units) == 3)
+        assert made.taker.numbers == [0, 7, 8]
+
+
+async def test_no_more_is_taken_than_is_due_soon() -> None:
+    playback = FakePlayback(build_tape(50))  # 2 s, handed over at once
+    async with rig(playback) as made:
+        playback.start()
+        await made.until(lambda: made.taker.units)
+        await asyncio.sleep(0.01)
+        assert AHEAD_S * 25 <= playback.taken <= AHEAD_S * 25 + 3
+
+
+async def test_sound_that_comes_after_its_picture_still_goes_when_it_is_due() -> None:
+    items: list[Item | float] = [
+        Begun(WITH_SOUND),
+        key(picture(0, 0)),
+        played(picture(1, LONG)),
+        played(sound(480, [b"\x78late"])),
+    ]
+    async with rig(Script(items)) as made:
+        await made.until(lambda: made.listener.units)
+        assert made.taker.numbers == [0]
+
+
+async def test_positions_are_told_when_their_picture_is_sent() -> None:
+    at_5 = Position(BEGAN + timedelta(seconds=5), media_s=SHORT / SCALE)
+    items: list[Item | float] = [
+        Begun(TAPE.init),
+        Position(BEGAN, media_s=0.0),
+        at_5,
+        key(picture(0, 0)),
+        played(picture(1, SHORT)),
+        Position(BEGAN, is_end=True),
+    ]
+    async with rig(Script(items)) as made:
+        await made.until(lambda: made.positions)
+        assert (made.positions[0].at, made.taker.numbers) in ((BEGAN, []), (BEGAN, [0]))
+        await made.until(lambda: len(made.positions) == 3)
+        assert made.positions[1] == at_5
+        assert made.positions[2].is_end
+        assert made.taker.numbers == [0, 1]
 
 
 async def test_time_goes_on_while_nothing_comes() -> None:
@@ -210,7 +291,7 @@ async def test_after_the_end_a_command_leads_back() -> None:
         await asyncio.sleep(0.01)
         assert playback.asked == 4  # it is not asked again and again
         playback.script.append(key(picture(7, SHORT, key=True)))
-        made.projector.wake()
+        made.projector.go_on()
         await made.until(lambda: len(made.taker.units) == 2)
         assert made.taker.numbers == [0, 7]
 
