@@ -270,6 +270,19 @@ async def test_a_marked_range_is_exported(server: Server, page: Page) -> None:
     await expect(page.locator(".export .form-error")).to_contain_text("recorded")
 
 
+async def test_the_picture_that_is_shown_is_kept(server: Server, page: Page) -> None:
+    await open_at(page, server, BEGIN + timedelta(seconds=11))
+    await page.keyboard.press("k")
+    await page.wait_for_function(IS_PAUSED)
+    await page.get_by_title("Keep this picture").click()
+    link = page.get_by_role("link", name="Open it")
+    href = await link.get_attribute("href")
+    kept = await (await page.request.get(f"{server.base}/{href}")).body()
+    picture = await look(page)
+    assert picture is not None
+    assert await asyncio.to_thread(decode_frame_indexes, kept) == [picture["index"]]
+
+
 async def test_the_first_page_leads_there(server: Server, page: Page) -> None:
     await page.goto(server.base)
     await page.locator("h5s-tile").hover()

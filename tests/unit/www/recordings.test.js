@@ -233,6 +233,9 @@ describe("words", () => {
     );
     assert.match(describeGap({ ...gap, isLasting: true }), /^10:00:00 – now \(/);
     assert.match(describeGap({ ...gap, cause: "new", reason: "" }), /: Not recorded$/);
+    const disk = { ...gap, cause: "disk", reason: "the disk was full" };
+    assert.match(describeGap(disk), /\): The disk was full$/);
+    assert.match(describeGap({ ...disk, reason: "" }), /: The disk could not take it$/);
   });
   test("a playback says what it does, and why not", () => {
     const book = { isLoaded: true, isEmpty: false, failure: "" };

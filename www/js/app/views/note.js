@@ -1,6 +1,7 @@
 import { clock } from "../lib/day.js";
 import { make } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
+import { language } from "../lib/prefs.js";
 import { length } from "../lib/span.js";
 import { sentence } from "../lib/state.js";
 
@@ -31,7 +32,10 @@ export function describeGap(gap) {
   const until = gap.isLasting ? t("pbNow") : clock(gap.end);
   const time = `${clock(gap.start)} – ${until} (${length(gap.end - gap.start)})`;
   const cause = CAUSES[gap.cause];
-  const words = [cause ? t(cause) : "", sentence(gap.reason)].filter(Boolean);
+  const reason = sentence(gap.reason);
+  // the server's own sentences say it all, but for why a camera was offline
+  const isTold = reason && language() === "en" && gap.cause !== "offline";
+  const words = [cause && !isTold ? t(cause) : "", reason].filter(Boolean);
   return `${time}: ${words.join(". ") || t("pbGap")}`;
 }
 
