@@ -31,7 +31,7 @@ BEGIN = DAY.replace(hour=10)
 GAP_BEGIN, GAP_END = BEGIN + timedelta(seconds=160), BEGIN + timedelta(minutes=30)
 REASON = "no answer from the camera"
 SHOWS_PICTURES = (
-    "() => document.querySelector('video').getVideoPlaybackQuality().totalVideoFrames > 3"
+    "() => document.querySelector('video')?.getVideoPlaybackQuality().totalVideoFrames > 3"
 )
 IS_PAUSED = "() => document.querySelector('video').paused"
 HAS_FOCUS = "(selector) => document.activeElement.matches(selector)"
@@ -92,11 +92,19 @@ async def until_shown(page: Page, low: datetime, high: datetime) -> None:
       return low <= text && text <= high;
     }"""
     await page.wait_for_function(is_there, arg=times)
-    picture = await look(page)
+    async with asyncio.timeout(5):
+        while not await is_picture_of_words(page):
+            await asyncio.sleep(0.05)
+
+
+async def is_picture_of_words(page: Page) -> bool:
+    """Return whether the picture is one of the second that the page names."""
+    before, picture, after = await shown(page), await look(page), await shown(page)
     assert picture is not None
-    begin = BEGIN if high < GAP_END else GAP_END
-    number = round(((await shown(page)) - begin).total_seconds() * 25)
-    assert (picture["index"] - number + 10) % FRAMES <= 45  # words have whole seconds
+    begin = BEGIN if after < GAP_END else GAP_END
+    first = round((before - begin).total_seconds() * 25)
+    last = round((after - begin).total_seconds() * 25) + 25
+    return bool((picture["index"] - first + 10) % FRAMES <= last - first + 20)
 
 
 async def tab_to(page: Page, selector: str) -> None:

@@ -323,6 +323,16 @@ describe("playback", () => {
       ["connect"],
     ]);
   });
+  test("a pause has the server stand at the picture that is shown", () => {
+    const playback = open();
+    const [player] = players;
+    player.position = new Date(noon + 7000);
+    playback.pause(true);
+    assert.equal(player.isPaused, true);
+    assert.deepEqual(player.did.at(-1), ["moveTo", new Date(noon + 7000)]);
+    playback.pause(false);
+    assert.equal(player.isPaused, false);
+  });
   test("of many places in a row it goes to the first at once and to the last", async () => {
     const playback = open();
     const [player] = players;

@@ -101,9 +101,19 @@ export class Playback {
   /** @param {boolean} isPaused */
   pause(isPaused) {
     this.#isPaused = isPaused;
-    if (isPaused) this.#player?.pause();
+    if (isPaused) this.#stand();
     else this.#player?.resume();
     this.#onState();
+  }
+
+  /**
+   * Stand still here and on the server at the very picture that is shown, for snapshots are the
+   * server's. Over WebRTC it is the one that came last.
+   */
+  #stand() {
+    const shown = this.#player?.position;
+    this.#player?.pause();
+    if (shown && this.#way === "ws") this.#player?.moveTo(shown);
   }
 
   /** @param {number} speed */

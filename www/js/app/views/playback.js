@@ -35,7 +35,7 @@ class PlaybackView {
   #token;
   #onSignIn;
   #book;
-  #isGone = false;
+  #gone = new AbortController();
   #wanted = Number.NaN; // where to begin once there is something
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #remembering;
@@ -83,7 +83,7 @@ class PlaybackView {
   }
 
   close() {
-    this.#isGone = true;
+    this.#gone.abort();
     this.#timers.forEach(clearInterval);
     clearTimeout(this.#remembering);
     this.#note.close();
@@ -147,7 +147,8 @@ class PlaybackView {
     on("seek", ({ at }) => this.#goTo(at));
     on("range", (range) => this.#exporter.update(range));
     on("gap", (gap) => this.#note.gap(gap));
-    this.#element.onkeydown = (event) => this.#shortcut(event);
+    const { signal } = this.#gone;
+    document.addEventListener("keydown", (event) => this.#shortcut(event), { signal });
   }
 
   /** Show a day from a moment on; NaN for where it is best begun. @param {Day} day @param {number} ms */
@@ -171,7 +172,7 @@ class PlaybackView {
           recordings.search(this.#token, book.day),
           recordings.gaps(this.#token, book.day),
         ]);
-        if (book === this.#book && !this.#isGone) this.#fill(found, gaps);
+        if (book === this.#book && !this.#gone.signal.aborted) this.#fill(found, gaps);
       },
       (reason) => {
         if (book.isLoaded) this.#note.fail(reason);
@@ -286,7 +287,7 @@ class PlaybackView {
     try {
       await act();
     } catch (error) {
-      if (this.#isGone) return;
+      if (this.#gone.signal.aborted) return;
       if (error instanceof api.SignInError) this.#onSignIn(t("expired"));
       else tell(explain(error));
     }
@@ -295,7 +296,8 @@ class PlaybackView {
   /** Keys that work wherever nothing else takes them. @param {KeyboardEvent} event */
   #shortcut(event) {
     const target = /** @type {HTMLElement} */ (event.target);
-    if (event.ctrlKey || event.metaKey || event.altKey || target.closest("input, select")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (target.closest("input, select, dialog")) return;
     const isButton = target.closest("button, a") !== null;
     /** @type {Record<string, () => void>} */
     const keys = {
