@@ -365,6 +365,8 @@ class Player:
     def _hand(self, fragment: Fragment, stored: StoredFragment, piece: Piece, now: float) -> None:
         start_s = self._pace.end_s
         if fragment.video is not None:
+            if self._is_landing:
+                self._spots.clear()  # what the viewer still has of before is stale
             self._spots.append(Spot(start_s, stored.start_us, piece.source, piece.gop))
             if not piece.is_key_alone:
                 self._picture_s = (stored.end_us - stored.start_us) / SECOND_US

@@ -146,3 +146,21 @@ def test_every_position_names_the_picture_at_its_place(shelf: Shelf) -> None:
     end = rig.viewer.positions[-1]
     assert end.is_end
     assert end.media_s == pytest.approx(rig.viewer.end_s)
+
+
+def test_a_jump_counts_as_shown_at_once(shelf: Shelf) -> None:
+    """A snapshot taken then is one of the picture that was asked for."""
+    shelf.record(Scene(), (25,) * 10)
+    shown: list[int] = []
+
+    async def work(rig: Rig) -> None:
+        rig.player.start()
+        await rig.play(1.5)
+        rig.player.pause()
+        rig.player.seek(7.5)
+        await rig.play(0.01)
+        assert rig.player.shown is not None
+        shown.append(rig.player.shown.at_us)
+
+    play(shelf, work)
+    assert shown == [at_of(187)]
