@@ -243,19 +243,17 @@ class MediaIndex:
         The name may be that of the recording or of any of its files.
         """
         names = (name, *(name + extension for extension in EXTENSIONS))
-        marks = ", ".join("?" * len(names))
-        among = (
-            f"SELECT recording FROM files WHERE kind = ? AND token = ? AND filename IN ({marks})"
+        values, marks = ", ".join(["(?)"] * len(names)), ", ".join("?" * len(names))
+        # one list of names: with an OR all files of the source would be gone through
+        called = (
+            f"VALUES {values} UNION SELECT recording FROM files "
+            f"WHERE kind = ? AND token = ? AND filename IN ({marks})"
         )
         return await self._select(
-            f"WHERE kind = ? AND token = ? AND (recording IN ({marks}) OR recording IN ({among}))"
-            f" ORDER BY start_us, id LIMIT {MAX_ROWS}",
-            kind,
-            token,
-            *names,
-            kind,
-            token,
-            *names,
+            f"WHERE kind = ? AND token = ? AND recording IN ({called}) "
+            f"ORDER BY start_us, id LIMIT {MAX_ROWS}",
+            *(kind, token, *names),
+            *(kind, token, *names),
         )
 
     async def find_below(self, folder: str) -> list[StoredFile]:

@@ -57,11 +57,14 @@ async def index(clips: Clips) -> None:
         took_ms.sort()
         p99 = took_ms[int(LOOK_UPS * 0.99)]
         row("one day of one source, median / p99", f"{median(took_ms):.1f} / {p99:.1f} ms", "20")
-        for name, limit in (("add", 200), ("oldest 100", 50)):
+        for name, limit in (("add", 200), ("by name", 200), ("oldest 100", 50)):
             began = perf_counter()
             for turn in range(limit):
+                new = build_file("cam0", BEGIN_US + DAYS * DAY_US + turn, 1)
                 if name == "add":
-                    await media.add(build_file("cam0", BEGIN_US + DAYS * DAY_US + turn, 1))
+                    await media.add(new)
+                elif name == "by name":
+                    assert await media.find_recording("record", "cam0", new.filename)
                 else:
                     await media.find_oldest("record")
             row(name, f"{(perf_counter() - began) * 1000 / limit:.2f} ms")
