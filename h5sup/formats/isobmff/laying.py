@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 from h5sup.base.errors import MediaFormatError
 from h5sup.formats.isobmff.boxes import BOX, BOX_HEADER_LENGTH, U64
-from h5sup.formats.isobmff.build import NewRun, build_fragment
+from h5sup.formats.isobmff.build import build_fragment, new_run
 from h5sup.formats.isobmff.fragment import (
     SAMPLE_IS_NON_SYNC,
     ParsedFragment,
-    Sample,
     TrackRun,
     parse_fragment,
 )
@@ -133,11 +132,6 @@ def _moved(head: bytearray, run: TrackRun, shift: int, expected: int) -> tuple[T
     return moved, end
 
 
-def _as_new(run: TrackRun, dts: int, samples: Sequence[Sample], data: bytes) -> NewRun:
-    payload = b"".join([data[one.start : one.start + one.size] for one in samples])
-    return NewRun(run.track, dts, samples, payload)
-
-
 def _without_overlap(
     data: bytes, parsed: ParsedFragment, clock: Clock, init: InitSegment
 ) -> tuple[bytes, ParsedFragment]:
@@ -151,9 +145,9 @@ def _without_overlap(
     dts, kept = sound.dts, list(sound.samples)
     while kept and dts + clock.audio_shift < clock.audio_next:
         dts += kept.pop(0).duration
-    runs = [_as_new(run, run.dts, run.samples, data) for run in (parsed.video,) if run]
+    runs = [] if parsed.video is None else [new_run(parsed.video, data)]
     if kept:
-        runs.append(_as_new(sound, dts, kept, data))
+        runs.append(new_run(replace(sound, samples=tuple(kept)), data, dts))
     if not runs:
         return data, ParsedFragment(None, None)
     data = build_fragment(0, *runs)

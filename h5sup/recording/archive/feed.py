@@ -7,12 +7,12 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from h5sup.base.errors import MediaFormatError, UnavailableError
 from h5sup.ffmpeg.archive_command import Pipe
-from h5sup.formats.isobmff.build import NewRun, build_fragment
+from h5sup.formats.isobmff.build import NewRun, build_fragment, new_run
 from h5sup.formats.isobmff.fragment import SYNC_FLAGS, TrackRun, parse_fragment, run_payload
 from h5sup.formats.isobmff.gop_table import SECOND_US, StoredGop
 from h5sup.formats.isobmff.init_segment import InitSegment
@@ -168,12 +168,12 @@ class Feed:
         for data, one in zip(fragments, parsed, strict=True):
             runs = []
             if one.video is not None and left > 0:
-                runs.append(_head_of(data, one.video, left))
+                runs.append(_first_of(data, one.video, left))
                 left -= len(one.video.samples)
             if one.audio is not None:
                 sound_end = end * one.audio.track.timescale // self._video.timescale
                 count = sum(pts < sound_end for pts in presentation_times(one.audio))
-                runs += [_head_of(data, one.audio, count)] if count else []
+                runs += [_first_of(data, one.audio, count)] if count else []
             if runs:
                 kept.append(build_fragment(1, *runs))
         return kept
@@ -222,10 +222,8 @@ def presentation_times(run: TrackRun) -> Iterator[int]:
         dts += sample.duration
 
 
-def _head_of(data: bytes, run: TrackRun, count: int) -> NewRun:
-    samples = run.samples[:count]
-    payload = b"".join([data[one.start : one.start + one.size] for one in samples])
-    return NewRun(run.track, run.dts, samples, payload)
+def _first_of(data: bytes, run: TrackRun, count: int) -> NewRun:
+    return new_run(replace(run, samples=run.samples[:count]), data)
 
 
 def _write(fd: int, piece: bytes) -> bool:
