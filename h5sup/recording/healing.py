@@ -339,9 +339,13 @@ def _close(fd: int, found: Recovery, closing: Closing) -> None:
     os.ftruncate(fd, found.keep_bytes)
     os.lseek(fd, 0, os.SEEK_END)
     tail = memoryview(closing.tail)
-    while tail:
-        tail = tail[os.write(fd, tail) :]
-    os.fdatasync(fd)
+    try:
+        while tail:
+            tail = tail[os.write(fd, tail) :]
+        os.fdatasync(fd)
+    except OSError:  # a full disk needs the room more than half a tail does
+        os.ftruncate(fd, found.keep_bytes)
+        raise
     os.pwrite(fd, closing.patch, closing.patch_at)
     os.fdatasync(fd)
 

@@ -116,9 +116,11 @@ class Volume:
 
     def note_failure(self, error: OSError) -> None:
         """Learn that writing failed: nothing is written until it has been tried again."""
+        self._must_look.set()
+        if error.errno == errno.ENOENT:  # retention was faster, or somebody deletes by hand
+            return
         self._failure = error
         self._see(_blame(error, self._look))
-        self._must_look.set()
 
     def require(self) -> None:
         """Raise OSError when the disk is away; for the thread that is about to make a file."""

@@ -276,6 +276,7 @@ async def test_a_file_that_can_not_be_closed_now_is_closed_later(
         patch.setattr(os, "fdatasync", refuse)
         assert await rig.heal() == Healed(unreadable=1)
     assert [row.is_growing for row in await rig.rows()] == [True]
+    assert (rig.root / file.path).read_bytes() == growing(2)[0]
     assert await rig.heal() == Healed(closed=1)
     (row,) = await rig.rows()
     assert (row.id, row.is_growing) == (number, False)

@@ -135,7 +135,6 @@ async def test_a_failed_write_stops_all_until_one_succeeds(
         (errno.EROFS, State.READ_ONLY, "is read-only"),
         (errno.EACCES, State.READ_ONLY, "may not write"),
         (errno.EIO, State.READ_ONLY, "can't be written (Input/output error)"),
-        (errno.ENOENT, State.MISSING, "No such file"),
     )
     for number, state, words in cases:
         error = fail(number)
@@ -153,6 +152,17 @@ async def test_a_failed_write_stops_all_until_one_succeeds(
         await volume.check()
         assert volume.refusal() == ""
     assert list(volume.folder.iterdir()) == []
+
+
+async def test_a_folder_that_somebody_deletes_is_no_fault_of_the_disk(
+    volume: Volume, disk: Disk
+) -> None:
+    await volume.check()
+    volume.folder.rmdir()
+    volume.note_failure(fail(errno.ENOENT))
+    assert volume.refusal() == ""
+    await volume.check()
+    assert volume.folder.is_dir()
 
 
 async def test_a_failure_during_a_look_is_the_newer_word(
