@@ -273,6 +273,7 @@ class Server:
                         ws,
                         hls,
                         rtc,
+                        stored,
                         events,
                         notifier,
                     ),
@@ -409,11 +410,18 @@ class Server:
         ws: WsOutput,
         hls: HlsOutput,
         rtc: RtcOutput,
+        stored: StoredOutput,
         events: EventSockets,
         notifier: Notifier,
     ) -> Handler:
         """Return what answers /metrics."""
-        outputs = (("ws", ws), ("hls_keepalive", hls), ("rtc", rtc), ("events", events))
+        outputs = (
+            ("ws", ws),
+            ("hls_keepalive", hls),
+            ("rtc", rtc),
+            ("stored", stored),
+            ("events", events),
+        )
         limits = self._config.limits
         exposition = Exposition()
         exposition.add(lambda: collect_sources(services.sources))

@@ -14,13 +14,14 @@ from typing import Any, Literal
 
 from h5sup.base.errors import NotFoundError
 from h5sup.store.database import Database
-from h5sup.store.media_schema import SPANS, TABLES, VERSION, find_earliest
+from h5sup.store.media_schema import ONGOING, SPANS, TABLES, VERSION, find_earliest
 
 Kind = Literal["record", "snapshot", "archive"]
 Trigger = Literal["always", "schedule", "manual", "alarm"]
 
 FILE_NAME = "media.db"
 MAX_ROWS = 100_000  # of one answer; a day in pieces of ten seconds is 8,640
+MAX_ONGOING = 1000  # more files than that never grow at once, nor did when a run died
 EXTENSIONS = (".mp4", ".jpg")  # clients may leave them out
 
 
@@ -210,7 +211,9 @@ class MediaIndex:
 
         A range that is reversed or empty holds nothing.
         """
-        sql, values = _overlapping("files", {"kind": kind, "token": token}, begin_us, end_us)
+        sql, values = _overlapping(
+            "files", {"kind": kind, "token": token}, begin_us, end_us, limit
+        )
         found = await self._read_files(sql, *values) if begin_us < end_us else []
         return [one for one in found if _overlaps(one, begin_us, end_us)][:limit]
 
@@ -347,7 +350,7 @@ class MediaIndex:
         self, token: str, begin_us: int, end_us: int, *, limit: int = MAX_ROWS
     ) -> list[Gap]:
         """Return the gaps between two moments, oldest first; one that lasts reaches any end."""
-        sql, values = _overlapping("gaps", {"token": token}, begin_us, end_us)
+        sql, values = _overlapping("gaps", {"token": token}, begin_us, end_us, limit)
         found = await self._read_gaps(sql, *values) if begin_us < end_us else []
         return [
             one
@@ -443,9 +446,12 @@ def _names(columns: Iterable[str]) -> str:
 
 
 def _overlapping(
-    table: str, where: dict[str, str], begin_us: int, end_us: int
+    table: str, where: dict[str, str], begin_us: int, end_us: int, limit: int
 ) -> tuple[str, list[str | int]]:
-    """Return the query for what reaches into a stretch of time, and its values."""
+    """Return the query for what reaches into a stretch of time, and its values.
+
+    Of what has no end yet it finds all that began before: how far it has come is not in the table.
+    """
     columns = _names(FILE_COLUMNS if table == "files" else GAP_COLUMNS)
     same = " AND ".join(f"{column} = ?" for column in where)
     parts, values = [], list[str | int]()
@@ -456,8 +462,12 @@ def _overlapping(
         if earliest_us is not None:
             part += " AND start_us >= ?"
             values.append(earliest_us)
+        if span != ONGOING:
+            part += " AND (start_us >= ? OR end_us > ?)"
+            values += [begin_us, begin_us]
         parts.append(part)
-    return f"{' UNION ALL '.join(parts)} ORDER BY start_us, id LIMIT {2 * MAX_ROWS}", values
+    ongoing = MAX_ONGOING  # of those, so many may turn out to have ended before
+    return f"{' UNION ALL '.join(parts)} ORDER BY start_us, id LIMIT {limit + ongoing}", values
 
 
 def _has_record(

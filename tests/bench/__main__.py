@@ -28,6 +28,7 @@ from tests.bench.record import record
 from tests.bench.rest import rest
 from tests.bench.rtc import rtc
 from tests.bench.rtc_playback import rtc_playback
+from tests.bench.stored import stored
 from tests.e2e.screen import behind_s, watch
 from tests.e2e.server import Server, until
 from tests.fakes.clips import CLIPS, Clips
@@ -227,6 +228,7 @@ PARTS = {
     "crowd": crowded,
     "record": record,
     "index": index,
+    "stored": stored,
 }
 
 

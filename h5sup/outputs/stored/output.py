@@ -30,8 +30,8 @@ class StoredOutput:
         self._files = StoredFiles(finder, self._disk)
         self._vod = VodHls(finder, self._disk)
         self._limit = viewers
-        self.requests = 0
-        """How many are being answered."""
+        self.connections = 0
+        """How many requests are being answered."""
 
     async def files(self, request: web.Request) -> web.StreamResponse:
         """Answer what lies below /mediastore/; raises NotFoundError, UnavailableError."""
@@ -46,10 +46,10 @@ class StoredOutput:
         await self._disk.close()
 
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if self.requests >= self._limit:
+        if self.connections >= self._limit:
             raise UnavailableError("too many files are fetched at once (limits.viewers)")
-        self.requests += 1
+        self.connections += 1
         try:
             return await handler(request)
         finally:
-            self.requests -= 1
+            self.connections -= 1

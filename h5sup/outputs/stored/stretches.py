@@ -96,29 +96,26 @@ def _runs(
     gops: Sequence[StoredGop], scale: int, begin_us: int, end_us: int
 ) -> Iterator[tuple[list[StoredGop], bool]]:
     """Yield GOPs of one file that show something of a time, and whether there is a jump before."""
+    full_ticks = STRETCH_US * scale // SECOND_US
     run: list[StoredGop] = []
+    ticks = size = 0
     is_late = False
     for gop in gops:
-        if gop.wall_us >= end_us or gop.wall_us + _length_us([gop], scale) <= begin_us:
+        if gop.wall_us >= end_us or gop.wall_us + gop.duration * SECOND_US // scale <= begin_us:
             continue
         is_jump = bool(run) and _is_jump(run[-1], gop, scale)
-        if is_jump or _is_full(run, scale):
+        if is_jump or ticks >= full_ticks or size >= STRETCH_BYTES:
             yield run, is_late
             run, is_late = [], is_jump
+            ticks = size = 0
         run.append(gop)
+        ticks += gop.duration
+        size += gop.size
     if run:
         yield run, is_late
 
 
 def _is_jump(before: StoredGop, gop: StoredGop, scale: int) -> bool:
     """Return whether a GOP does not go on where the one before it ends."""
-    late_us = gop.wall_us - before.wall_us - _length_us([before], scale)
+    late_us = gop.wall_us - before.wall_us - before.duration * SECOND_US // scale
     return gop.offset != before.offset + before.size or abs(late_us) > JUMP_US
-
-
-def _is_full(run: Sequence[StoredGop], scale: int) -> bool:
-    return _length_us(run, scale) >= STRETCH_US or sum(gop.size for gop in run) >= STRETCH_BYTES
-
-
-def _length_us(run: Sequence[StoredGop], scale: int) -> int:
-    return sum(gop.duration for gop in run) * SECOND_US // scale

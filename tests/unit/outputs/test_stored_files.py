@@ -278,7 +278,7 @@ async def test_what_is_no_regular_file_is_not_found(rig: Rig, make: object) -> N
 
 
 async def test_too_many_readers_are_told_so(rig: Rig) -> None:
-    rig.output.requests = 2
+    rig.output.connections = 2
     status, body, _ = await rig.get()
 
     assert status == 503
@@ -293,7 +293,7 @@ async def stall(rig: Rig, size_bytes: int) -> asyncio.StreamWriter:
     del reader
     writer.write(f"GET {URL_PATH} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
     async with asyncio.timeout(5):
-        while not rig.output.requests:
+        while not rig.output.connections:
             await asyncio.sleep(0.005)
     return writer
 
@@ -305,7 +305,7 @@ async def test_who_stalls_holds_the_file_no_longer_than_allowed(
     writer = await stall(rig, 40_000_000)
 
     async with asyncio.timeout(5):
-        while rig.output.requests:
+        while rig.output.connections:
             await asyncio.sleep(0.01)
     writer.close()
 
@@ -315,7 +315,7 @@ async def test_who_leaves_lets_go_of_the_file(rig: Rig) -> None:
 
     writer.transport.abort()
     async with asyncio.timeout(5):
-        while rig.output.requests:
+        while rig.output.connections:
             await asyncio.sleep(0.01)
 
 
@@ -324,7 +324,7 @@ async def test_a_file_that_is_cut_while_it_is_read_ends_the_connection(rig: Rig)
     os.truncate(rig.root / PATH, 10)
     writer.transport.resume_reading()  # type: ignore[attr-defined]  # takes what comes
     async with asyncio.timeout(5):
-        while rig.output.requests:
+        while rig.output.connections:
             await asyncio.sleep(0.01)
     writer.close()
 
