@@ -90,12 +90,14 @@ class Reel:
         self._place: _Place | None = None
         self._played: set[int] = set()
         self._sought_us: int | None = programme.begin_us
+        """Where to go before the next piece is read."""
+        self._last_sought_us = programme.begin_us
         self._reading: asyncio.Task[Piece | Edge] | None = None
         self._is_stale = False
 
     def seek(self, at_us: int) -> None:
         """Have the next piece be that with the picture of a moment, or the next after it."""
-        self._sought_us = at_us
+        self._sought_us = self._last_sought_us = at_us
         self._is_stale = self._reading is not None
 
     def take(self) -> Piece | Edge | None:
@@ -113,6 +115,7 @@ class Reel:
         if self._is_stale:
             self._is_stale = False
             reading.exception()  # it is of no interest any more
+            self._sought_us = self._last_sought_us  # it may have begun late enough to go there
             self._read()
             return None
         found = reading.result()
