@@ -10,7 +10,7 @@ import pytest
 
 from h5sup.base.clock import from_us
 from h5sup.bus.channel import Channel
-from h5sup.bus.playback import PlaybackRequest, Position
+from h5sup.bus.playback import PlaybackRequest, Played, Position
 from h5sup.ffmpeg.process import Launcher
 from h5sup.ffmpeg.tools import Tools
 from h5sup.formats.isobmff.fragment import parse_fragment
@@ -102,18 +102,21 @@ async def test_where_a_viewer_stands_is_what_is_kept(
     pictures = picture_maker(ffmpeg)
     player = await playbacks.open(PlaybackRequest(token="cam", filename=file.filename))
     try:
-        found = playbacks.find(player.id)
-        assert found is not None
-        assert found.shown is None
+        assert playbacks.find(player.id) is player
         player.start()
         player.pause()
         for picture in (79, 3, 150):
             player.seek((picture + 0.5) / 25)
             async with asyncio.timeout(10):
-                while not isinstance(await player.next(), Position):
-                    pass
-            assert found.shown is not None
-            still = await asyncio.to_thread(read_still, root, found.shown)
+                item = await player.next()
+                while not isinstance(item, Position):
+                    item = await player.next()
+                assert isinstance(await player.next(), Played)
+                while (
+                    spot := player.shown
+                ) is None or spot.at_us != BEGIN_US + picture * PICTURE_US:
+                    await asyncio.sleep(0.005)  # it comes a little before it is seen
+            still = await asyncio.to_thread(read_still, root, spot)
             jpeg = await pictures.draw("cam", still.media, still.number)
             assert jpeg is not None
             assert await asyncio.to_thread(decode_frame_indexes, jpeg, ffmpeg) == [picture]
