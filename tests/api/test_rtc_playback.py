@@ -234,7 +234,7 @@ async def test_a_disk_that_does_not_answer_is_not_waited_for(
 async def test_a_page_that_takes_no_events_gets_the_newest(make_backend: MakeBackend) -> None:
     async with playback_rig(make_backend) as (rig, _), watching(rig) as one:
         await one.offer()
-        past = rig.rtc._hall.seats[0].programme
+        past = rig.rtc._hall.seats[0].supply
         assert isinstance(past, Past)
         for number in range(3 * WAITING_EVENTS):
             past._tell(str(number))

@@ -22,7 +22,7 @@ from h5sup.outputs.rtc.live import LiveOpener
 from h5sup.outputs.rtc.negotiation import AgreedTrack, Agreement, Choices, Transport
 from h5sup.outputs.rtc.outgoing import Outgoing
 from h5sup.outputs.rtc.past import Past, PastOpener
-from h5sup.outputs.rtc.programme import Programme
+from h5sup.outputs.rtc.supply import Supply
 from h5sup.outputs.rtc.viewer import Track, Viewer
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Seat:
     number: int
     token: str
     viewer: Viewer
-    programme: Programme
+    supply: Supply
     gone: asyncio.Future[str]
     """Done with the reason when the viewer has been let go."""
     closing: asyncio.Task[None] | None = field(default=None)
@@ -49,7 +49,7 @@ class Seat:
     @property
     def choices(self) -> Choices:
         """Return what can be sent to it."""
-        return self.programme.choices
+        return self.supply.choices
 
 
 class Hall:
@@ -106,13 +106,13 @@ class Hall:
 
         return await self._seat(request.token, open_past), opened[0]
 
-    async def _seat(self, token: str, open_programme: Callable[[], Awaitable[Programme]]) -> Seat:
+    async def _seat(self, token: str, open_supply: Callable[[], Awaitable[Supply]]) -> Seat:
         if len(self._seats) + self._coming >= self._limit:
             raise UnavailableError(f"all {self._limit} viewers' places are taken (limits.viewers)")
         self._coming += 1
         try:
             certificate = await self._load()
-            programme = await open_programme()
+            supply = await open_supply()
         finally:
             self._coming -= 1
         self._make_room()
@@ -121,7 +121,7 @@ class Hall:
         self.endpoint.add(viewer.peer)
         gone = asyncio.get_running_loop().create_future()
         self._taken += 1
-        seat = Seat(self._taken, token, viewer, programme, gone)
+        seat = Seat(self._taken, token, viewer, supply, gone)
         self._seats[viewer] = seat
         if self._ticking is None:
             self._ticking = asyncio.create_task(self._tick(), name="WebRTC viewers")
@@ -144,16 +144,16 @@ class Hall:
 
     async def play(self, seat: Seat, agreement: Agreement) -> None:
         """Send what was agreed on; raises UnavailableError, also for a seat that is gone."""
-        programme, choices = seat.programme, seat.choices
-        await programme.settle(agreement.video.codec)
+        supply, choices = seat.supply, seat.choices
+        await supply.settle(agreement.video.codec)
         if seat.viewer not in self._seats:
             raise UnavailableError("the viewer has gone meanwhile")
-        picture, sounds = programme.rings(agreement)
+        picture, sounds = supply.rings(agreement)
         video = self._track(picture, agreement.video, choices.video_ssrc, choices.rtx_ssrc)
         sound = None
         if agreement.sound is not None and sounds is not None:
             sound = self._track(sounds, agreement.sound, choices.sound_ssrc, 0)
-        seat.viewer.play(agreement, video, sound, programme.clock, may_rest=programme.may_rest)
+        seat.viewer.play(agreement, video, sound, supply.clock, may_rest=supply.may_rest)
 
     def let_go(self, viewer: Viewer, reason: str) -> None:
         """Free a viewer's seat; one that is free already is ignored."""
@@ -162,13 +162,13 @@ class Hall:
             return
         logger.debug("%s: a viewer has gone: %s", seat.token, reason)
         seat.gone.set_result(reason)
-        seat.programme.release()
+        seat.supply.release()
         seat.closing = asyncio.create_task(_close(seat), name="closing a WebRTC viewer")
         self._closing.add(seat.closing)
         seat.closing.add_done_callback(self._note_closed)
 
     def _note_closed(self, closing: asyncio.Task[None]) -> None:
-        """Log the bug that a viewer's programme may have ended by."""
+        """Log the bug that a viewer's supply may have ended by."""
         self._closing.discard(closing)
         if not closing.cancelled() and (error := closing.exception()) is not None:
             logger.error("a WebRTC viewer ended by a bug", exc_info=error)
@@ -210,7 +210,7 @@ class Hall:
             now_s = loop.time()
             for viewer, seat in list(self._seats.items()):
                 reason = viewer.tick(now_s)
-                reason = reason or seat.programme.end_reason(viewer.end_reason)
+                reason = reason or seat.supply.end_reason(viewer.end_reason)
                 if reason:
                     self.let_go(viewer, reason)
             await asyncio.sleep(TICK_S)
@@ -234,4 +234,4 @@ async def _close(seat: Seat) -> None:
     try:
         await seat.viewer.close()
     finally:
-        await seat.programme.close()
+        await seat.supply.close()

@@ -10,7 +10,7 @@ from h5sup.bus.packet_ring import Codec, PacketRing
 from h5sup.outputs.rtc.clock import MediaClock
 from h5sup.outputs.rtc.leases import Lease, Leases
 from h5sup.outputs.rtc.negotiation import Agreement, Choices
-from h5sup.outputs.rtc.programme import build_choices, is_hevc
+from h5sup.outputs.rtc.supply import build_choices, is_hevc
 
 READY_WITHIN_S = 9.0
 
@@ -52,7 +52,7 @@ class LiveOpener:
 
 
 class Live:
-    """A source held open for one viewer: a Programme."""
+    """A source held open for one viewer: a Supply."""
 
     may_rest = False
 

@@ -1,4 +1,4 @@
-"""A playback as the programme of one viewer: opened, steered, told of, closed."""
+"""A playback as the supply of one viewer: opened, steered, told of, closed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from h5sup.bus.playback import Playback, PlaybackOpener, PlaybackRequest, Positi
 from h5sup.outputs.playback_wire import build_session_event, build_time_event, obey
 from h5sup.outputs.rtc.clock import ArrivalClock
 from h5sup.outputs.rtc.negotiation import Agreement, Choices
-from h5sup.outputs.rtc.programme import build_choices, is_hevc_codec
 from h5sup.outputs.rtc.projector import Projector
+from h5sup.outputs.rtc.supply import build_choices, is_hevc_codec
 
 OPEN_WITHIN_S = 8.0  # players give up after 10 s without an offer
 EARLY_COMMANDS = 16  # given before both sides have agreed; players give one
@@ -47,7 +47,7 @@ class PastOpener:
 
 
 class Past:
-    """A Programme. Commands may come at any time; what came before settle() is not lost by it."""
+    """A Supply. Commands may come at any time; what came before settle() is not lost by it."""
 
     may_rest = True
 

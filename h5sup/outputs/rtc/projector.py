@@ -23,7 +23,7 @@ from h5sup.formats.isobmff.fragment import SAMPLE_IS_NON_SYNC, TrackRun, parse_f
 from h5sup.formats.isobmff.init_segment import InitSegment
 from h5sup.formats.rtp import TIMESTAMP_MASK
 from h5sup.formats.rtp_payload import Payloader, build_packets, open_payloader
-from h5sup.outputs.rtc.programme import is_hevc
+from h5sup.outputs.rtc.supply import is_hevc
 
 RING_BYTES = 8_000_000  # as a channel's by default
 SOUND_RING_BYTES = 200_000

@@ -1,4 +1,4 @@
-"""What a seat is for: a channel as it is now, or a playback of what was recorded."""
+"""Where the packets for one seat come from: a channel as it is now, or a playback."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from h5sup.outputs.rtc.negotiation import Agreement, Choices
 HEVC_ENTRIES = ("hvc1", "hev1")
 
 
-class Programme(Protocol):
+class Supply(Protocol):
     """Held by one seat; `release()` and then `close()` are called once."""
 
     @property
