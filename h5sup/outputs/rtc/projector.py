@@ -31,6 +31,7 @@ AHEAD_S = LEAD_S  # that much may wait here; a jump makes it void at once
 MOST_WAITING = 1000  # however short they are
 SOON_S = 0.002  # not worth a timer
 LATE_S = 0.1  # a picture later than this was kept back: time went on without it
+PASSING_S = 0.012  # pictures that a jump only passes last less
 PAYLOAD_TYPE = 96  # in the ring; each viewer gets the number agreed on
 OTHER_CODEC = "the recording goes on in another codec: play on from there"
 
@@ -71,6 +72,7 @@ class Unit:
     """The same in the clock of its codec."""
     lane: Lane
     payloads: list[bytes]
+    lasts_s: float
 
 
 class Projector:
@@ -98,6 +100,7 @@ class Projector:
         """The loop's time less the timeline's, since it was anchored."""
         self._is_anchored = False
         self._is_frozen = False
+        self._is_landing = True  # the picture that was gone to has not been sent yet
         self._needs_key = False
         self._watched = asyncio.Event()
         self._told = asyncio.Event()  # of a command
@@ -112,7 +115,7 @@ class Projector:
             self._watched.set()
 
     def freeze(self) -> None:
-        """Stand still: the playback has been paused."""
+        """Stand still, at the picture that was gone to last: the playback has been paused."""
         self._is_frozen = True
         self._stir()
 
@@ -127,9 +130,9 @@ class Projector:
         A playback in a pause stays in it and hands over the picture there.
         """
         self._waiting.clear()
-        self._needs_key = True
+        self._needs_key = self._is_landing = True
         self._is_anchored = False
-        self.go_on()
+        self._stir()
 
     async def run(self) -> None:
         """Play to the end, and again when a command leads back; raises H5supError."""
@@ -212,11 +215,12 @@ class Projector:
         found = []
         dts = run.dts
         for sample in run.samples:
-            unit = data[sample.start : sample.start + sample.size]
+            picture = data[sample.start : sample.start + sample.size]
             is_key = not sample.flags & SAMPLE_IS_NON_SYNC
-            payloads = self._payloader.split(unit, is_key=is_key)
+            payloads = self._payloader.split(picture, is_key=is_key)
             if payloads:
-                found.append(_unit(self.video, dts + sample.cts_offset, run, payloads))
+                shown = dts + sample.cts_offset
+                found.append(_unit(self.video, shown, run, payloads, sample.duration))
             dts += sample.duration
         return found
 
@@ -226,7 +230,7 @@ class Projector:
         for sample in run.samples:
             packet = data[sample.start : sample.start + sample.size]
             if packet:
-                found.append(_unit(self.sound, dts, run, [packet]))
+                found.append(_unit(self.sound, dts, run, [packet], sample.duration))
             dts += sample.duration
         return found
 
@@ -234,7 +238,7 @@ class Projector:
         """Send what waits, each when it is due."""
         while True:
             self._stirred.clear()
-            if self._is_frozen or not self._waiting:
+            if not self._waiting or (self._is_frozen and not self._is_landing):
                 await self._stirred.wait()
                 continue
             at_s, _, item = self._waiting[0]
@@ -247,8 +251,13 @@ class Projector:
             if isinstance(item, Position):
                 self._on_position(item)
             else:
-                base = round((due_s - item.at_s) * item.lane.ring.clock_hz)
-                item.lane.send(item.payloads, due_s, base + item.ticks)
+                self._send(item, due_s)
+
+    def _send(self, unit: Unit, due_s: float) -> None:
+        base = round((due_s - unit.at_s) * unit.lane.ring.clock_hz)
+        unit.lane.send(unit.payloads, due_s, base + unit.ticks)
+        if unit.lane is self.video and unit.lasts_s > PASSING_S:
+            self._is_landing = False
 
     def _due(self, at_s: float, item: Unit | Position) -> float:
         """Return when it is time for this, in the loop's time.
@@ -272,6 +281,7 @@ class Projector:
                 await self._stirred.wait()
 
 
-def _unit(lane: Lane, ticks: int, run: TrackRun, payloads: list[bytes]) -> Unit:
+def _unit(lane: Lane, ticks: int, run: TrackRun, payloads: list[bytes], duration: int) -> Unit:
     scale = run.track.timescale
-    return Unit(ticks / scale, ticks * CLOCKS_HZ[lane.codec] // scale, lane, payloads)
+    ticks_there = ticks * CLOCKS_HZ[lane.codec] // scale
+    return Unit(ticks / scale, ticks_there, lane, payloads, duration / scale)

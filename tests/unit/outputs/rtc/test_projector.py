@@ -26,6 +26,7 @@ from tests.fakes.playback import BEGAN, PPS, SPS, FakePlayback, build_tape
 SCALE = 12_800
 SHORT = 64  # ticks: a picture each 5 ms
 LONG = 5 * SCALE
+LASTING = 500  # 40 ms
 TAPE = build_tape()
 OPUS = Track(kind="audio", codec="opus", id=2, timescale=48_000)
 WITH_SOUND = InitSegment(TAPE.init.data, TAPE.init.video, OPUS)
@@ -203,27 +204,45 @@ async def test_nothing_holds_up_the_picture_of_a_jump() -> None:
 
 
 async def test_a_pause_stands_still_and_a_jump_in_it_shows_its_picture() -> None:
-    items: list[Item | float] = [Begun(TAPE.init), key(picture(0, 0)), played(picture(1, LONG))]
+    items: list[Item | float] = [
+        Begun(TAPE.init),
+        key(picture(0, 0, ticks=LASTING)),
+        played(picture(1, LONG, ticks=LASTING)),
+    ]
     playback = Script(items)
     async with rig(playback) as made:
-        await made.until(lambda: made.taker.units and playback.asked == 4)
-        made.projector.freeze()
-        playback.script.append(played(picture(2, SHORT)))  # would be due
-        await asyncio.sleep(0.03)
-        assert made.taker.numbers == [0]
+        projector, taker = made.projector, made.taker
+
+        async def hand_over(*more: Item) -> None:
+            playback.script += more
+            projector._told.set()
+            await asyncio.sleep(0.03)
+
+        await made.until(lambda: taker.units and playback.asked == 4)
+        projector.freeze()
+        await hand_over(played(picture(2, SHORT)))  # would be due
+        assert taker.numbers == [0]
+        projector.jump()
+        passed = key(picture(6, LONG + 10, ticks=13, key=True))  # on the way there
+        there = played(picture(7, LONG + 23, ticks=LASTING))
+        await hand_over(passed, there, played(picture(8, LONG + 24)))
+        assert taker.numbers == [0, 6, 7]
+        projector.go_on()
+        await made.until(lambda: taker.numbers == [0, 6, 7, 8])
+
+
+async def test_a_pause_right_after_a_jump_shows_its_picture_first() -> None:
+    playback = Script([Begun(TAPE.init)])
+    async with rig(playback) as made:
+        await made.until(lambda: playback.asked == 2)
         made.projector.jump()
-        playback.script.append(key(picture(7, LONG + SHORT, key=True)))
+        made.projector.freeze()  # as a player does that comes back paused
+        there = key(picture(7, 0, ticks=LASTING, key=True))
+        playback.script += [there, played(picture(8, SHORT))]
         made.projector._told.set()
-        await made.until(lambda: len(made.taker.units) == 2)
-        assert made.taker.numbers == [0, 7]
-        made.projector.freeze()
-        playback.script.append(played(picture(8, LONG + 2 * SHORT)))
-        made.projector._told.set()
-        await asyncio.sleep(0.03)
-        assert made.taker.numbers == [0, 7]
-        made.projector.go_on()
-        await made.until(lambda: len(made.taker.units) == 3)
-        assert made.taker.numbers == [0, 7, 8]
+        await made.until(lambda: made.taker.units)
+        await asyncio.sleep(0.02)
+        assert made.taker.numbers == [7]
 
 
 async def test_no_more_is_taken_than_is_due_soon() -> None:
