@@ -29,6 +29,7 @@ from h5sup.api.events import EventSockets
 from h5sup.api.metrics import (
     collect_hls,
     collect_outputs,
+    collect_playbacks,
     collect_rtc,
     collect_sources,
     serve,
@@ -427,6 +428,7 @@ class Server:
         exposition.add(lambda: collect_sources(services.sources))
         exposition.add(lambda: collect_restarts(registry))
         exposition.add(lambda: collect_outputs(outputs))
+        exposition.add(lambda: collect_playbacks(recording.playbacks))
         exposition.add(lambda: collect_hls(hls))
         exposition.add(lambda: collect_rtc(rtc))
         exposition.add(lambda: collect_queues(ws))

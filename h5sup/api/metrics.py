@@ -19,6 +19,18 @@ class Holding(Protocol):
         """How many it keeps now."""
 
 
+class Playbacks(Protocol):
+    """What plays recordings."""
+
+    @property
+    def count(self) -> int:
+        """How many play."""
+
+    @property
+    def converting(self) -> int:
+        """Of how many the pictures are converted."""
+
+
 def serve(exposition: Exposition) -> web.Response:
     """Return the text."""
     return web.Response(body=exposition.render(), headers={"Content-Type": MIME})
@@ -81,6 +93,16 @@ def collect_outputs(outputs: Sequence[tuple[str, Connections]]) -> Iterator[Fami
         help="Connected viewers by output.",
         labels=("output",),
         samples=[Sample(one.connections, (name,)) for name, one in outputs],
+    )
+
+
+def collect_playbacks(playbacks: Playbacks) -> Iterator[Family]:
+    """Yield how many recordings play."""
+    yield Family(name="playbacks", help="Recordings that play.", samples=[Sample(playbacks.count)])
+    yield Family(
+        name="playbacks_converting",
+        help="Playbacks whose pictures are converted; limits.transcodes counts them.",
+        samples=[Sample(playbacks.converting)],
     )
 
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from h5sup.api.metrics import (
     collect_hls,
     collect_outputs,
+    collect_playbacks,
     collect_rtc,
     collect_sources,
     serve,
@@ -40,6 +41,11 @@ class FakeHls:
     size_bytes = 4711
 
 
+class FakePlaybacks:
+    count = 3
+    converting = 1
+
+
 def render(*, figures: list[FakeRtcFigures]) -> dict[str, str]:
     """Return every sample's value by its name and labels."""
     yard = source('yard"1')
@@ -51,6 +57,7 @@ def render(*, figures: list[FakeRtcFigures]) -> dict[str, str]:
     exposition = Exposition()
     exposition.add(lambda: collect_sources(FakeSources(yard, source("door"))))
     exposition.add(lambda: collect_outputs((("ws", FakeConnections()),)))
+    exposition.add(lambda: collect_playbacks(FakePlaybacks()))
     exposition.add(lambda: collect_hls(FakeHls()))
     exposition.add(lambda: collect_rtc(rtc))
     response = serve(exposition)
@@ -68,6 +75,7 @@ def test_prometheus_is_told_of_sources_outputs_and_viewers() -> None:
     assert found['h5sup_source_online{token="yard\\"1"}'] == "1.0"
     assert found['h5sup_source_online{token="door"}'] == "0.0"
     assert found['h5sup_source_fps{token="yard\\"1"}'] == "24.5"
+    assert (found["h5sup_playbacks"], found["h5sup_playbacks_converting"]) == ("3.0", "1.0")
     assert found['h5sup_source_viewers{token="yard\\"1"}'] == "3.0"
     assert found['h5sup_viewers{output="ws"}'] == "2.0"
     assert found["h5sup_hls_bytes"] == "4711.0"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from h5sup.bus.playback import Begun, Item, Played, Position
 from h5sup.formats.isobmff.build import NewRun, build_fragment
@@ -38,13 +39,26 @@ class Scene:
         picture_bytes: int = 100,
         shown_in: Sequence[int] = (0,),
         init: bytes | None = None,
+        ticks: int = PICTURE,
     ) -> None:
         """`shown_in` are composition offsets in pictures, taken in turn: B-frames."""
         self.init: InitSegment = parse_init(init or build_init(audio=audio))
         self.number = 0
+        self.ticks = ticks
         self._picture_bytes = picture_bytes
         self._shown_in = shown_in
         self._audio_dts = 0
+
+    @classmethod
+    def after(cls, other: Scene, **settings: Any) -> Scene:
+        """Return another scene that goes on where one is."""
+        scene = cls(**settings)
+        scene.skip(other.number)
+        return scene
+
+    @property
+    def picture_us(self) -> int:
+        return self.ticks * SECOND_US // VIDEO_SCALE
 
     def gop(self, count: int = 25) -> list[Piece]:
         return [self._fragment(is_key=index == 0) for index in range(count)]
@@ -52,20 +66,20 @@ class Scene:
     def skip(self, count: int) -> None:
         """Lose some pictures and their sound: the clock goes on."""
         self.number += count
-        self._audio_dts = self.number * PICTURE * 48_000 // VIDEO_SCALE // AAC_FRAME * AAC_FRAME
+        self._audio_dts = self.number * self.ticks * 48_000 // VIDEO_SCALE // AAC_FRAME * AAC_FRAME
 
     def _fragment(self, *, is_key: bool) -> Piece:
         video = self.init.video
         assert video is not None
         size = self._picture_bytes * (5 if is_key else 1)
         payload = self.number.to_bytes(8).ljust(size, b"p")
-        shown = self._shown_in[self.number % len(self._shown_in)] * PICTURE
+        shown = self._shown_in[self.number % len(self._shown_in)] * self.ticks
         flags = SYNC_FLAGS if is_key else NON_SYNC_FLAGS
-        sample = Sample(0, size, PICTURE, flags, shown)
-        runs = [NewRun(video, self.number * PICTURE, [sample], payload)]
+        sample = Sample(0, size, self.ticks, flags, shown)
+        runs = [NewRun(video, self.number * self.ticks, [sample], payload)]
         self.number += 1
         if (track := self.init.audio) is not None:
-            due = self.number * PICTURE * track.timescale // VIDEO_SCALE
+            due = self.number * self.ticks * track.timescale // VIDEO_SCALE
             count = max(0, (due - self._audio_dts) // AAC_FRAME)
             if count:
                 sounds = [Sample(0, len(SOUND), AAC_FRAME, SYNC_FLAGS, 0)] * count
@@ -118,7 +132,8 @@ class Shelf:
         return [
             one
             for one in self.kept
-            if one.token == token and one.start_us < end_us and one.end_us > begin_us
+            if one.token == token
+            and (begin_us <= one.start_us < end_us or one.start_us < begin_us < one.end_us)
         ][:limit]
 
     async def find_recording(self, kind: Kind, token: str, name: str) -> list[StoredFile]:
@@ -131,7 +146,7 @@ class GrowingTape:
 
     def __init__(self, shelf: Shelf, scene: Scene, recording: str, begin_us: int | None) -> None:
         number = len(shelf.kept) + 1
-        start_us = BEGIN_US + scene.number * PICTURE_US
+        start_us = BEGIN_US + scene.number * scene.picture_us
         self.shift_us = 0 if begin_us is None else begin_us - start_us
         self._shelf = shelf
         self._scene = scene
@@ -158,11 +173,11 @@ class GrowingTape:
 
     def add(self, count: int = 25) -> None:
         """Write one more GOP."""
-        start_us = BEGIN_US + self._scene.number * PICTURE_US + self.shift_us
+        start_us = BEGIN_US + self._scene.number * self._scene.picture_us + self.shift_us
         buffers = self._writer.add_gop(self._scene.gop(count), start_us)
         with self.path.open("ab") as file:
             file.write(b"".join(buffers))
-        self._note(start_us + count * PICTURE_US, is_growing=True)
+        self._note(start_us + count * self._scene.picture_us, is_growing=True)
 
     def finish(self) -> StoredFile:
         """Close it."""

@@ -41,7 +41,7 @@ class _Selector(selectors.DefaultSelector):
     loop: VirtualLoop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None or timeout <= 0 or self.loop.jobs:
+        if timeout is None or timeout <= 0 or self.loop.jobs > 0:
             return super().select(timeout if not timeout else min(timeout, 0.01))
         if found := super().select(0):
             return found

@@ -24,6 +24,7 @@ from h5sup.recording.playback.wardrobe import Wardrobe, choose_family, has_sound
 from h5sup.store.media_index import StoredFile
 
 THREADS = 4  # that read: a disk does little more at once
+MOST = 100  # at once, of a megabyte or so each
 DEVICE_MARK = "--"  # between a device and its channel in a token
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class RecordedPlaybacks:
         self._transcodes = transcodes
         self._index = index
         self._root = mediastore
-        self._limit = limit
+        self._limit = min(limit, MOST)
         self._wall = wall
         self._threads = ThreadPoolExecutor(THREADS, "playback")
         self._players: dict[str, Player] = {}
@@ -63,6 +64,11 @@ class RecordedPlaybacks:
     def count(self) -> int:
         """Return how many play."""
         return len(self._players)
+
+    @property
+    def converting(self) -> int:
+        """Return of how many the pictures are converted."""
+        return sum(player.is_running for player in self._players.values())
 
     async def open(self, request: PlaybackRequest) -> Player:
         """Return a playback that stands at its begin.
@@ -74,9 +80,7 @@ class RecordedPlaybacks:
                 "recordings of devices can't be played yet: ask with serverpb=true"
             )
         if len(self._players) >= self._limit:
-            raise UnavailableError(
-                f"all {self._limit} places for playbacks are taken (limits.viewers)"
-            )
+            raise UnavailableError(f"all {self._limit} places for playbacks are taken")
         programme = self._programme(request)
         wardrobe = await self._furnish(programme, request)
         player = Player(

@@ -126,6 +126,7 @@ class Player:
             raise NotFoundError("nothing was recorded in this time")
         programme = self._reel.programme
         programme.begin_us = programme.begin_us or found.gop.wall_us
+        self._note_rate(found.fragments[0])
         self._wardrobe = self._wardrobe.fitted(found.fragments)
         outfit = self._dress(found)
         if outfit.converts:
@@ -174,6 +175,11 @@ class Player:
         if not SLOWEST <= speed <= FASTEST:
             raise InvalidError("nSpeed", f"must be from {SLOWEST:g} to {FASTEST:g}")
         self._speed = Fraction(speed).limit_denominator(SPEED_STEPS)
+        piece = self._piece
+        is_waiting = piece is not None and piece.is_key_alone and len(self._coming) > 0
+        if piece is not None and is_waiting and not self._stride(piece.source, piece.gop):
+            self._coming.clear()  # a key picture that would stand for seconds now
+            self._reel.seek(piece.gop.wall_us)
         self._wake()
 
     @property
@@ -202,6 +208,11 @@ class Player:
         await self._delivery.close()
         await self._reel.close()
         self._on_close(self)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Return how much it has read and not handed over."""
+        return sum(len(one.data) for one in self._coming) + self._reel.waiting_bytes
 
     @property
     def shown(self) -> Spot | None:
@@ -368,8 +379,7 @@ class Player:
             if self._is_landing:
                 self._spots.clear()  # what the viewer still has of before is stale
             self._spots.append(Spot(start_s, stored.start_us, piece.source, piece.gop))
-            if not piece.is_key_alone:
-                self._picture_s = (stored.end_us - stored.start_us) / SECOND_US
+            self._note_rate(stored)
             if self._is_landing or stored.start_us - self._next_us > GAP_US:
                 self._told_at = now
                 self._delivery.items.append(Position(from_us(stored.start_us), media_s=start_s))
@@ -380,6 +390,10 @@ class Player:
             stands_us = piece.duration * SECOND_US // piece.source.video.timescale
             self._next_us = stored.start_us + stands_us if stands_us else stored.end_us
         self._put(fragment, stored.start_us, now)
+
+    def _note_rate(self, stored: StoredFragment) -> None:
+        if (run := stored.parsed.video) is not None:
+            self._picture_s = (stored.end_us - stored.start_us) / SECOND_US / len(run.samples)
 
     def _put(self, fragment: Fragment, at_us: int, now: float) -> None:
         self._pace.sent(self._retiming.end_s, now)

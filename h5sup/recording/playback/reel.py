@@ -95,6 +95,15 @@ class Reel:
         self._reading: asyncio.Task[Piece | Edge] | None = None
         self._is_stale = False
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Return how much was read ahead."""
+        reading = self._reading
+        if reading is None or not reading.done() or reading.exception() is not None:
+            return 0
+        found = reading.result()
+        return 0 if isinstance(found, Edge) else sum(len(one.data) for one in found.fragments)
+
     def seek(self, at_us: int) -> None:
         """Have the next piece be that with the picture of a moment, or the next after it."""
         self._sought_us = self._last_sought_us = at_us
@@ -121,10 +130,12 @@ class Reel:
         found = reading.result()
         if isinstance(found, Edge):
             return found
-        if found.is_key_alone and not self.stride(found.source, found.gop):
-            self._place = _Place(found.number)  # the speed has changed meanwhile
-            self._read()
-            return None
+        if found.is_first and found.land_us is None:
+            wants_key = self.stride(found.source, found.gop) > 0
+            if wants_key != found.is_key_alone:  # the speed has changed meanwhile
+                self._place = _Place(found.number)
+                self._read()
+                return None
         self._read()
         return found
 
@@ -200,11 +211,15 @@ class Reel:
         self._played.clear()
         if await self._go_to(at_us, lands=True):
             return
-        file = await self.programme.last(at_us)
+        file = await self.programme.last(at_us + 1)
         opened = await self._open(file) if file is not None else None
-        if opened is not None:
-            self._place = _Place(len(opened.movie.gops) - 1, land_us=at_us)
-            self._played.add(opened.file.id)
+        if opened is None:
+            return
+        if not opened.movie.gops:
+            self._place = _Place(0)  # its first GOP is still being recorded
+            return
+        self._place = _Place(len(opened.movie.gops) - 1, land_us=at_us)
+        self._played.add(opened.file.id)
 
     async def _go_on(self, source: Opened) -> Edge | None:
         """Find what comes after a file's last known GOP; return why there is nothing."""
