@@ -58,7 +58,7 @@ class Played:
 
     `fragment.data` has its decode times in place already; it has one run per track at most.
     After a command that jumps, the first one is a key fragment, and all pictures from there up to
-    the asked one last about a millisecond each, in one fragment or a few, without sound.
+    the asked one last about a millisecond each, in one fragment or a few, with silence.
     """
 
     fragment: Fragment

@@ -359,7 +359,9 @@ class Player:
             self._key_bytes = len(stored.data)
             key = self._retiming.lay_key(stored, piece.duration, self._speed)
             self._hand(key, stored, piece, now)
-        elif (fragment := self._retiming.lay(stored, self._speed)) is not None:
+            return
+        fragment = self._retiming.lay(stored, self._speed, is_awaited=self._is_landing)
+        if fragment is not None:
             self._hand(fragment, stored, piece, now)
 
     def _squeeze(self, stored: Sequence[StoredFragment], piece: Piece, now: float) -> None:

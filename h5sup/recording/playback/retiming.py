@@ -78,13 +78,19 @@ class Retiming:
         if old.audio is not None and init.audio is not None:
             self._audio_end = _rescaled(self._audio_end, old.audio, init.audio)
 
-    def lay(self, stored: StoredFragment, speed: Fraction) -> Fragment | None:
-        """Return the fragment as it goes on the timeline; None if nothing of it does."""
+    def lay(
+        self, stored: StoredFragment, speed: Fraction, *, is_awaited: bool = False
+    ) -> Fragment | None:
+        """Return the fragment as it goes on the timeline; None if nothing of it does.
+
+        One that `is_awaited` is to be seen though nothing may follow soon: browsers show no
+        picture beside which there is no sound yet.
+        """
         self._set_speed(speed)
         video, audio = stored.parsed.video, stored.parsed.audio
         if video is not None:
             self._align(video)
-        silent, skipped = self._fit_sound(video, audio)
+        silent, skipped = self._fit_sound(video, audio, is_awaited=is_awaited)
         if speed == NORMAL and not silent and not skipped and self._fits_as_it_lies(audio):
             return self._patched(stored)
         runs = []
@@ -96,7 +102,7 @@ class Retiming:
         return self._built(runs) if runs else None
 
     def squeeze(self, stored: Sequence[StoredFragment], step: int, last: int) -> Fragment:
-        """Return one fragment with all pictures of those given, mute.
+        """Return one fragment with all pictures of those given, and silence.
 
         Each lasts `step` ticks, the last one `last`. At least one of them must hold a picture.
         """
@@ -108,7 +114,7 @@ class Retiming:
         samples[-1] = samples[-1]._replace(duration=last)
         payload = b"".join([run_payload(data, run) for data, run in runs])
         self._source_next = self._shift = None
-        return self._built([self._video_run(samples, payload)])
+        return self._built(self._with_silence(self._video_run(samples, payload)))
 
     def lay_key(self, stored: StoredFragment, duration: int, speed: Fraction) -> Fragment:
         """Return a key picture alone, for so many ticks of its file."""
@@ -119,11 +125,7 @@ class Retiming:
         first = run.samples[0]
         picture = self._scaled(first._replace(duration=duration, cts_offset=0))
         payload = stored.data[first.start : first.start + first.size]
-        runs = [self._video_run([picture], payload)]
-        silent = self._silent_frames_up_to(self._video_end)
-        if (sound := self._sound_run(b"", None, silent, 0)) is not None:
-            runs.append(sound)
-        return self._built(runs)
+        return self._built(self._with_silence(self._video_run([picture], payload)))
 
     @property
     def _video(self) -> Track:
@@ -142,7 +144,9 @@ class Retiming:
             self._shift = here - Fraction(run.dts, run.track.timescale)
         self._source_next = run.dts + run.duration
 
-    def _fit_sound(self, video: TrackRun | None, audio: TrackRun | None) -> tuple[int, int]:
+    def _fit_sound(
+        self, video: TrackRun | None, audio: TrackRun | None, *, is_awaited: bool
+    ) -> tuple[int, int]:
         """Return how many silent frames go before the sound, and how many of its own go away."""
         track = self._init.audio if self._init else None
         if track is None or self._silence is None:
@@ -155,7 +159,8 @@ class Retiming:
             late = Fraction(end, self._video.timescale) - Fraction(
                 self._audio_end, track.timescale
             )
-            return (self._silent_frames_up_to(end) if late > SOUND_GONE_S else 0), 0
+            has_stopped = is_awaited or late > SOUND_GONE_S
+            return (self._silent_frames_up_to(end) if has_stopped else 0), 0
         if self._shift is None:  # no picture yet
             return 0, len(audio.samples)
         belongs = Fraction(audio.dts, audio.track.timescale) + self._shift
@@ -214,6 +219,11 @@ class Retiming:
         run = NewRun(self._video, self._video_end, samples, payload)
         self._video_end += sum([sample.duration for sample in samples])
         return run
+
+    def _with_silence(self, video: NewRun) -> list[NewRun]:
+        """Return pictures that were laid, and silence up to their end."""
+        silence = self._sound_run(b"", None, self._silent_frames_up_to(self._video_end), 0)
+        return [video] if silence is None else [video, silence]
 
     def _sound_run(
         self, data: bytes, audio: TrackRun | None, silent: int, skipped: int
