@@ -77,7 +77,7 @@ def test_work_of_a_child_counts_also_when_it_has_ended(tmp_path: Path) -> None:
         while_it_lives = read_counters(tmp_path)
         child.communicate(b"\n")
     after = read_counters(tmp_path)
-    assert while_it_lives.own_s - before.own_s >= 0.29
+    assert while_it_lives.own_s - before.own_s >= 0.28  # counted in hundredths
     assert after.own_s >= while_it_lives.own_s
 
 
