@@ -21,7 +21,12 @@ from h5sup.config.model import Connect, SourceConfig, SourceType, Transport
 
 MASKED = "*****"
 MAX_ADDRESSES = 1024
-TYPES: dict[SourceType, str] = {"file": "H5_FILE", "rtsp": "H5_STREAM"}
+TYPES: dict[SourceType, str] = {
+    "file": "H5_FILE",
+    "rtsp": "H5_STREAM",
+    "onvif": "H5_ONVIF",
+    "device": "H5_CH_DEV",
+}
 CONNECTS: dict[Connect, str] = {
     "always": "H5_ALWAYS",
     "ondemand": "H5_ONDEMAND",

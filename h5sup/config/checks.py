@@ -8,10 +8,12 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from h5sup.base.errors import ConfigError
-from h5sup.config.model import Config, HttpConfig, RtcConfig, SourceConfig
+from h5sup.config.model import Config, DeviceConfig, HttpConfig, RtcConfig, SourceConfig
 from h5sup.config.outward import check_outward
 
 ICE_URL = re.compile(r"(stuns?|turns?):[^\s/]{1,255}")  # RFC 7064, RFC 7065
+HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,253}[A-Za-z0-9_])?\.?", re.ASCII)
+ONVIF_PATH = re.compile(r"/[A-Za-z0-9_./~%+-]{0,511}", re.ASCII)
 METRICS_KEY_LETTERS = 16  # it is never locked, so it must not be guessed
 SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "http", "https"})
 
@@ -19,9 +21,12 @@ SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "http", "https"})
 def check_config(config: Config) -> None:
     """Raise ConfigError for what stands against the rest of the file."""
     _check_unique((source.token for source in config.sources), "sources", "token")
+    _check_unique((device.token for device in config.devices), "devices", "token")
     _check_unique((user.name for user in config.auth.users), "auth.users", "name")
     for index, source in enumerate(config.sources):
         check_source(source, f"sources[{index}].")
+    for index, device in enumerate(config.devices):
+        check_device(device, f"devices[{index}].")
     if config.auth.enabled and not any(user.role == "Administrator" for user in config.auth.users):
         raise ConfigError("auth.users", "needs at least one Administrator")
     for index, user in enumerate(config.auth.users):
@@ -38,9 +43,37 @@ def check_config(config: Config) -> None:
 
 def check_source(source: SourceConfig, path: str) -> None:
     """Raise ConfigError for a source that can't work; `path` ends in a dot or is empty."""
+    if source.type == "device":
+        raise ConfigError(path + "type", "channels of devices come by themselves: see `devices`")
+    if source.type == "onvif":
+        check_host(source.host, path + "host")
+        if not ONVIF_PATH.fullmatch(source.onvif_addr):
+            raise ConfigError(path + "onvif_addr", "must look like /onvif/device_service")
+        if source.url or source.sub.url:
+            raise ConfigError(
+                path + ("url" if source.url else "sub.url"), "is what an ONVIF camera tells itself"
+            )
+        return
+    if not source.url:
+        raise ConfigError(path + "url", "is missing")
     for key, url in (("url", source.url), ("sub.url", source.sub.url)):
         if url:
             check_url(source.type, url, path + key)
+
+
+def check_device(device: DeviceConfig, path: str) -> None:
+    """Raise ConfigError for a device that can't be asked."""
+    check_host(device.host, path + "host")
+
+
+def check_host(host: str, path: str) -> None:
+    """Refuse what is neither a name nor an address; IPv6 may stand in brackets."""
+    bare = host.removeprefix("[").removesuffix("]")
+    try:
+        ip_address(bare)
+    except ValueError:
+        if not HOST_NAME.fullmatch(host):
+            raise ConfigError(path, "must be a host name or an address, without port") from None
 
 
 def check_url(source_type: str, url: str, path: str) -> None:

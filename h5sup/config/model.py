@@ -21,7 +21,8 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 ByteCount = Annotated[int, Meta(ge=0)]
 
 Role = Literal["Administrator", "Operator", "Viewer"]
-SourceType = Literal["file", "rtsp"]
+SourceType = Literal["file", "rtsp", "onvif", "device"]
+DeviceType = Literal["hik", "dahua"]
 Connect = Literal["always", "ondemand", "auto"]
 Transport = Literal["auto", "tcp", "udp", "http", "https"]
 EventName = Literal["ONLINE", "OFFLINE", "RECORD_START", "RECORD_STOP", "DISK_LOW", "LOGIN_FAILED"]
@@ -183,7 +184,7 @@ class SourceConfig(Section, frozen=True, kw_only=True):
 
     token: TokenName
     type: SourceType
-    url: Annotated[str, Meta(min_length=1, max_length=2048)]
+    url: Annotated[str, Meta(max_length=2048)] = ""
     name: Annotated[str, Meta(max_length=128)] = ""
     user: Annotated[str, Meta(max_length=128)] = ""
     password: Annotated[str, Meta(max_length=128)] = ""
@@ -195,11 +196,34 @@ class SourceConfig(Section, frozen=True, kw_only=True):
     sub: SubInput = SubInput()
     record: Record = "off"
     record_hours: tuple[RecordHours, ...] = ()
+    host: Annotated[str, Meta(max_length=255)] = ""
+    port: Annotated[int, Meta(ge=1, le=65535)] = 80
+    onvif_addr: Annotated[str, Meta(max_length=512)] = "/onvif/device_service"
+    onvif_profile_main: Annotated[str, Meta(max_length=128)] = ""
+    onvif_profile_sub: Annotated[str, Meta(max_length=128)] = ""
     record_max_bytes: ByteCount = 0
     pre_record_s: Annotated[float, Meta(ge=0, le=120)] = 0.0
 
     def __repr__(self) -> str:  # see UserConfig.__repr__
         return f"SourceConfig({self.token!r})"
+
+
+class DeviceConfig(Section, frozen=True, kw_only=True):
+    """A recorder whose channels are sources, as the operator wrote it."""
+
+    token: TokenName
+    type: DeviceType
+    host: Annotated[str, Meta(min_length=1, max_length=255)]
+    port: Annotated[int, Meta(ge=1, le=65535)]
+    name: Annotated[str, Meta(max_length=128)] = ""
+    user: Annotated[str, Meta(max_length=128)] = ""
+    password: Annotated[str, Meta(max_length=128)] = ""
+    http_port: Port = 0
+    rtsp_port: Port = 0
+    audio: bool = False
+
+    def __repr__(self) -> str:  # see UserConfig.__repr__
+        return f"DeviceConfig({self.token!r})"
 
 
 class Config(Section, frozen=True, kw_only=True):
@@ -215,3 +239,4 @@ class Config(Section, frozen=True, kw_only=True):
     mqtt: MqttConfig = MqttConfig()
     webhooks: tuple[WebhookConfig, ...] = ()
     sources: tuple[SourceConfig, ...] = ()
+    devices: tuple[DeviceConfig, ...] = ()

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from h5sup.base.errors import ConfigError
-from h5sup.config.loading import load_config, parse_source, schema
+from h5sup.config.loading import load_config, parse_config, parse_source, schema
 from h5sup.config.model import Config, IceServerConfig, SourceConfig, UserConfig
 
+ONVIF: dict[str, Any] = {"token": "a", "type": "onvif", "host": "fe80::1"}
+DEVICE: dict[str, Any] = {"token": "a", "type": "hik", "host": "nvr.example", "port": 8000}
 SOURCE: dict[str, Any] = {"token": "front", "type": "rtsp", "url": "rtsp://192.0.2.5/live"}
 
 
@@ -67,13 +69,17 @@ def test_byte_order_mark_of_a_windows_editor_is_no_matter(path: Path) -> None:
         ({"auth": {"session_timeout_s": 1}}, "auth.session_timeout_s", ">= 10"),
         ({"auth": {"users": [{"name": "a"}]}}, "auth.users[0]", "missing required key `password`"),
         ({"sources": {}}, "sources", "expected a list, got an object"),
-        (
-            {"sources": [{"token": "a", "type": "file"}]},
-            "sources[0]",
-            "missing required key `url`",
-        ),
+        ({"sources": [{"token": "a", "type": "file"}]}, "sources[0].url", "is missing"),
         ({"sources": [SOURCE, SOURCE | {"type": "rstp"}]}, "sources[1].type", "'rstp'"),
-        ({"sources": [SOURCE | {"url": ""}]}, "sources[0].url", ">= 1"),
+        ({"sources": [SOURCE | {"url": ""}]}, "sources[0].url", "is missing"),
+        ({"sources": [SOURCE | {"type": "device"}]}, "sources[0].type", "come by themselves"),
+        ({"sources": [ONVIF | {"host": ""}]}, "sources[0].host", "host name or an address"),
+        ({"sources": [ONVIF | {"host": "a b"}]}, "sources[0].host", "host name or an address"),
+        ({"sources": [ONVIF | {"url": "rtsp://h/"}]}, "sources[0].url", "tells itself"),
+        ({"sources": [ONVIF | {"onvif_addr": "x"}]}, "sources[0].onvif_addr", "must look like"),
+        ({"devices": [DEVICE | {"host": "h:80"}]}, "devices[0].host", "without port"),
+        ({"devices": [DEVICE | {"port": 0}]}, "devices[0].port", ">= 1"),
+        ({"devices": [DEVICE, DEVICE]}, "devices[1].token", "stands already at devices[0]"),
         ({"sources": [SOURCE | {"stall_timeout_s": 0}]}, "sources[0].stall_timeout_s", ">= 1"),
         ({"sources": [SOURCE | {"profile": "a/b"}]}, "sources[0].profile", "must be 1 to 64"),
         ({"sources": [SOURCE | {"profile": "a\n"}]}, "sources[0].profile", "must be 1 to 64"),
@@ -182,3 +188,10 @@ def test_schema_knows_every_section_and_allows_no_other() -> None:
     definition = schema()["$defs"]["Config"]
     assert definition["properties"].keys() == set(Config.__struct_fields__)
     assert definition["additionalProperties"] is False
+
+
+def test_cameras_and_devices_are_read() -> None:
+    config = parse_config({"sources": [ONVIF], "devices": [DEVICE]})
+    assert config.sources[0].host == "fe80::1"
+    assert config.devices[0].type == "hik"
+    assert "nvr" not in repr(config.devices[0])

@@ -1,0 +1,1 @@
+"""Hardware that is asked over its own protocol: found, resolved to URLs, steered, searched."""
