@@ -62,6 +62,7 @@ from h5sup.base.logs import RecentLines
 from h5sup.config.loading import load_config, load_profiles
 from h5sup.config.model import Config, LimitsConfig, PathsConfig
 from h5sup.config.profile import Profile
+from h5sup.devices.onvif.api import Onvif
 from h5sup.events.hub import Hub
 from h5sup.ffmpeg.codecs import CodecProbe, read_processor
 from h5sup.ffmpeg.process import Launcher
@@ -203,7 +204,9 @@ class Server:
         stack.push_async_callback(store.close)
         limits = config.limits
         workshop = Workshop(tools, launcher, self._profiles, config.hls, config.limits, places.ram)
-        registry = self._registry = Registry(workshop, places.media_root, store, self._hub)
+        onvif = Onvif()
+        stack.push_async_callback(onvif.close)
+        registry = self._registry = Registry(workshop, places.media_root, store, self._hub, onvif)
         stack.push_async_callback(registry.aclose)
         pictures = Pictures(registry, launcher, tools)
         stack.push_async_callback(pictures.close)
@@ -242,7 +245,7 @@ class Server:
         machine = Machine(places.data)
         codecs = CodecProbe(tools, launcher, places.data)
         services = await self._build_services(
-            stack, registry, pictures, ws, rtc, store, tools, machine, codecs, recording
+            stack, registry, pictures, ws, rtc, store, tools, machine, codecs, recording, onvif
         )
         notifier = Notifier(
             config,
@@ -333,6 +336,7 @@ class Server:
         machine: Machine,
         codecs: CodecProbe,
         recording: RecordingService,
+        onvif: Onvif,
     ) -> Services:
         config = self._config
         passwords = Passwords()
@@ -355,6 +359,7 @@ class Server:
             administration=Administration(users, logins, sessions),
             sessions=sessions,
             sources=registry,
+            onvif=onvif,
             pictures=pictures,
             recordings=recording.recordings,
             ws_viewers=ws,

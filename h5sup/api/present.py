@@ -232,7 +232,9 @@ def source(
     """Return a source without its password, with how its WebRTC viewers fare."""
     config, state, channel = one.config, one.state, one.main.channel
     video = channel.init.video if channel.init else None
-    url, host, port = _address(config.type, config.url)
+    url, host, port = _address(config.type, one.onvif.url if one.onvif else config.url)
+    if one.onvif is not None:
+        host, port = config.host, str(config.port)
     return SourceAnswer(
         type=source_type(config),
         name=config.name or config.token,
@@ -245,6 +247,10 @@ def source(
         transport=TRANSPORTS[config.transport],
         host=host,
         port=port,
+        is_onvif_profile_auto=one.onvif is not None and not config.onvif_profile_main,
+        onvif_address=config.onvif_addr if one.onvif else "",
+        onvif_profile_main=one.onvif.main if one.onvif else "",
+        onvif_profile_sub=one.onvif.sub if one.onvif else "",
         is_online=one.is_online,
         picture_url=f"/api/v1/GetImage?token={quote(config.token)}",
         is_recording=is_recording,
@@ -257,7 +263,7 @@ def source(
         video_codec=CODECS.get(video.codec[:4], video.codec) if video else "",
         width=video.width if video else 0,
         height=video.height if video else 0,
-        has_sub=bool(config.sub.url),
+        has_sub=one.has_sub,
         is_fixed=one.from_file,
         note=one.note,
         rtc=[_rtc_viewer(viewer) for viewer in rtc],
@@ -284,6 +290,8 @@ def _address(source_type: SourceType, url: str) -> tuple[str, str, str]:
     """
     if source_type == "file":
         return url, "", ""
+    if not url:
+        return "", "", ""
     parts = urlsplit(url)
     safe = redact(urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])))
     return safe, parts.hostname or "", str(parts.port or DEFAULT_PORTS[parts.scheme])

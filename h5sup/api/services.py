@@ -15,6 +15,9 @@ from h5sup.auth.login import Logins
 from h5sup.auth.sessions import Sessions
 from h5sup.bus.channel import Channel, ChannelState
 from h5sup.config.model import SourceConfig
+from h5sup.devices.onvif.connection import Address
+from h5sup.devices.onvif.messages import OnvifProfile
+from h5sup.devices.onvif.search import Found
 from h5sup.ffmpeg.codecs import Codecs
 from h5sup.metrics.machine import Load
 from h5sup.recording.archive.plan import ArchiveRequest
@@ -22,6 +25,35 @@ from h5sup.recording.outlook import Outlook
 from h5sup.recording.recordings import Begun, Moment
 from h5sup.recording.volume import State
 from h5sup.store.media_index import Gap, Kind, StoredFile
+
+
+class OnvifSource(Protocol):
+    """An ONVIF camera as a source."""
+
+    @property
+    def main(self) -> str:
+        """The token of its large profile; empty before it is known."""
+
+    @property
+    def sub(self) -> str:
+        """The token of its small profile; empty before it is known, or for none."""
+
+    @property
+    def url(self) -> str:
+        """Where its large picture is; empty before it is known."""
+
+    async def picture(self) -> bytes:
+        """Return a JPEG by its own address; raises DeviceError."""
+
+
+class Onvif(Protocol):
+    """What finds ONVIF cameras and asks them."""
+
+    async def search(self, timeout_s: float) -> Sequence[Found]:
+        """Return the cameras that answer within a time; raises UnavailableError."""
+
+    async def probe(self, address: Address) -> Sequence[OnvifProfile]:
+        """Return what a camera offers; raises DeviceError."""
 
 
 class Feed(Protocol):
@@ -58,6 +90,14 @@ class Source(Protocol):
     @property
     def note(self) -> str:
         """What viewers should know of its picture."""
+
+    @property
+    def onvif(self) -> OnvifSource | None:
+        """The camera that tells its addresses, where there is one."""
+
+    @property
+    def has_sub(self) -> bool:
+        """Whether it has a second, smaller picture."""
 
     @property
     def viewers(self) -> int:
@@ -341,6 +381,7 @@ class Services:
     administration: Administration
     sessions: Sessions
     sources: Sources
+    onvif: Onvif
     pictures: Pictures
     recordings: Recordings
     ws_viewers: Connections

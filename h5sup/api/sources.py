@@ -10,10 +10,12 @@ from msgspec import Meta, Struct
 
 from h5sup.api import present
 from h5sup.api.call import Call, Caller, NoParameters
+from h5sup.api.onvif import DEFAULT_PATH
 from h5sup.api.services import RtcFigures
 from h5sup.api.subject import CallToken
 from h5sup.auth.guard import Access
 from h5sup.base.errors import InvalidError
+from h5sup.config.checks import check_host, check_onvif_path
 from h5sup.config.loading import parse_source
 
 TypeFilter = Literal[
@@ -71,6 +73,26 @@ class AddSrcRTSPParameters(Struct, frozen=True):
     audio: bool = False
 
 
+class AddSrcONVIFParameters(Struct, frozen=True):
+    """A camera that is asked for its addresses by ONVIF."""
+
+    token: NewToken
+    name: Short
+    user: Short
+    password: Short
+    ip: Annotated[str, Meta(min_length=1, max_length=255)]
+    port: Annotated[int, Meta(ge=1, le=65535)]
+    onvifaddr: Annotated[str, Meta(max_length=512)] = DEFAULT_PATH
+    main: Annotated[
+        str, Meta(max_length=128, description="profile to show; empty: the largest playable one")
+    ] = ""
+    sub: Annotated[
+        str, Meta(max_length=128, description="profile for `profile=sub`; empty: the smallest")
+    ] = ""
+    servertoken: Annotated[str, Meta(max_length=128, description="must be empty")] = ""
+    audio: bool = False
+
+
 class TokenParameters(Struct, frozen=True):
     """One source."""
 
@@ -112,6 +134,31 @@ async def add_src_rtsp(caller: Caller, given: AddSrcRTSPParameters) -> web.Respo
             "url": url,
             "user": given.user or user,
             "password": given.password or password,
+            "audio": given.audio,
+        }
+    )
+    await caller.services.sources.add(config)
+    return present.done("Add successfully")
+
+
+async def add_src_onvif(caller: Caller, given: AddSrcONVIFParameters) -> web.Response:
+    """Add a camera by ONVIF; it is asked when it is started, and again when it has moved."""
+    _refuse_server(given.servertoken)
+    path = given.onvifaddr or DEFAULT_PATH
+    check_host(given.ip, "ip")
+    check_onvif_path(path, "onvifaddr")
+    config = parse_source(
+        {
+            "token": given.token,
+            "name": given.name,
+            "type": "onvif",
+            "host": given.ip,
+            "port": given.port,
+            "onvif_addr": path,
+            "user": given.user,
+            "password": given.password,
+            "onvif_profile_main": given.main,
+            "onvif_profile_sub": given.sub,
             "audio": given.audio,
         }
     )
@@ -208,6 +255,17 @@ CALLS = (
         role="Administrator",
         access=Access.ACT,
         handler=add_src_rtsp,
+        token=CallToken.NEW,
+    ),
+    Call(
+        name="AddSrcONVIF",
+        section="5.3.4",
+        description="Adds an ONVIF camera, which tells its addresses itself.",
+        parameters=AddSrcONVIFParameters,
+        answer=present.Outcome,
+        role="Administrator",
+        access=Access.ACT,
+        handler=add_src_onvif,
         token=CallToken.NEW,
     ),
     Call(

@@ -47,8 +47,7 @@ def check_source(source: SourceConfig, path: str) -> None:
         raise ConfigError(path + "type", "channels of devices come by themselves: see `devices`")
     if source.type == "onvif":
         check_host(source.host, path + "host")
-        if not ONVIF_PATH.fullmatch(source.onvif_addr):
-            raise ConfigError(path + "onvif_addr", "must look like /onvif/device_service")
+        check_onvif_path(source.onvif_addr, path + "onvif_addr")
         if source.url or source.sub.url:
             raise ConfigError(
                 path + ("url" if source.url else "sub.url"), "is what an ONVIF camera tells itself"
@@ -64,6 +63,12 @@ def check_source(source: SourceConfig, path: str) -> None:
 def check_device(device: DeviceConfig, path: str) -> None:
     """Raise ConfigError for a device that can't be asked."""
     check_host(device.host, path + "host")
+
+
+def check_onvif_path(onvif_path: str, path: str) -> None:
+    """Refuse what is no path of a device service."""
+    if not ONVIF_PATH.fullmatch(onvif_path):
+        raise ConfigError(path, "must look like /onvif/device_service")
 
 
 def check_host(host: str, path: str) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -123,7 +123,7 @@ class InputAttempt(FeedAttempt):
         self,
         feed: Feed,
         workshop: Workshop,
-        locate: Callable[[], Input],
+        locate: Callable[[], Awaitable[Input]],
         profile: Profile,
         *,
         audio: bool,
@@ -136,7 +136,8 @@ class InputAttempt(FeedAttempt):
     async def open(self) -> Launch:
         """Probe if need be and build the command; raises SourceError."""
         tools = self._workshop.tools
-        source = await asyncio.to_thread(self._locate)
+        source = await self._locate()
+        self._feed.note_place(source.url)
         tracks = self._feed.tracks
         if tracks is None:
             tracks = await probe(tools, self._workshop.launcher, source)

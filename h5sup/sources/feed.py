@@ -60,6 +60,7 @@ class Feed:
         """What the probe found; kept so that a restart needs none."""
         self.ts_folder: Path | None = None
         """Where this feed's ffmpeg writes HLS segments, once it is known to do so."""
+        self._place = ""
         self._tell_state = on_state
         self._known: asyncio.Event = asyncio.Event()
         self._expiry: asyncio.TimerHandle | None = None
@@ -159,6 +160,12 @@ class Feed:
         self.tracks = tracks
         if tracks is not None:
             self._known.set()
+
+    def note_place(self, url: str) -> None:
+        """Note where the input is now: what was found elsewhere says nothing about it."""
+        if self._place not in ("", url):
+            self.found(None)
+        self._place = url
 
     async def wait_tracks(self, timeout_s: float) -> Tracks:
         """Return what the input holds; raises UnavailableError after the time."""

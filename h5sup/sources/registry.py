@@ -17,6 +17,7 @@ from h5sup.config.model import SourceConfig
 from h5sup.events.hub import Hub
 from h5sup.sources.feed import Workshop
 from h5sup.sources.locate import locate_file
+from h5sup.sources.onvif import Cameras
 from h5sup.sources.source import Lease, Source, Transcodes
 
 logger = logging.getLogger(__name__)
@@ -38,11 +39,19 @@ class SourceStore(Protocol):
 class Registry:
     """Owns every Source. Used from the event loop alone."""
 
-    def __init__(self, workshop: Workshop, media_root: Path, store: SourceStore, hub: Hub) -> None:
+    def __init__(
+        self,
+        workshop: Workshop,
+        media_root: Path,
+        store: SourceStore,
+        hub: Hub,
+        cameras: Cameras,
+    ) -> None:
         self._workshop = workshop
         self._media_root = media_root
         self._store = store
         self._hub = hub
+        self._cameras = cameras
         self._sources: dict[str, Source] = {}
         self.transcodes = Transcodes(workshop.limits.transcodes)
         """What bounds conversions, those of recordings among them."""
@@ -174,7 +183,14 @@ class Registry:
             raise ConfigError("url", "there is no such file in the media folder")
 
     def _open(self, config: SourceConfig, *, from_file: bool) -> None:
-        source = Source(config, self._workshop, self._media_root, self._hub, from_file=from_file)
+        source = Source(
+            config,
+            self._workshop,
+            self._media_root,
+            self._hub,
+            self._cameras,
+            from_file=from_file,
+        )
         self._sources[config.token] = source
         source.start()
 

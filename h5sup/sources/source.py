@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from h5sup.ffmpeg.media import Input
 from h5sup.sources.attempts import DerivedAttempt, InputAttempt
 from h5sup.sources.feed import Feed, Workshop, build_channel
 from h5sup.sources.locate import locate_file, locate_network
+from h5sup.sources.onvif import Cameras, OnvifSource
 from h5sup.sources.presence import Presence
 from h5sup.sources.sound import SoundFeed
 
@@ -34,6 +35,7 @@ class Source:
         workshop: Workshop,
         media_root: Path,
         hub: Hub,
+        cameras: Cameras,
         *,
         from_file: bool,
     ) -> None:
@@ -44,12 +46,16 @@ class Source:
         self._media_root = media_root
         always = config.connect != "ondemand"
         self._presence = Presence(config.token, hub)
+        self.onvif = OnvifSource(config, cameras) if config.type == "onvif" else None
+        """The camera, where it is asked for its addresses."""
         self.main = self._build_input(
             "main", config.url, always=always, on_state=self._presence.note
         )
         # a second stream is for those who ask for it: nobody records or snapshots it
         self.sub = (
-            self._build_input("sub", config.sub.url, always=False) if config.sub.url else None
+            self._build_input("sub", config.sub.url, always=False)
+            if config.sub.url or self.onvif is not None
+            else None
         )
         self._derived: dict[tuple[str, str], Feed] = {}
         self._sounds: dict[Channel, SoundFeed] = {}
@@ -70,6 +76,11 @@ class Source:
         if tracks.video.has_b_frames:
             return "it sends B-frames, so WebRTC viewers get it transcoded: switch them off there"
         return ""
+
+    @property
+    def has_sub(self) -> bool:
+        """Return whether it has a second, smaller picture, as far as is known."""
+        return self.onvif.has_sub if self.onvif is not None else self.sub is not None
 
     @property
     def is_online(self) -> bool:
@@ -103,7 +114,11 @@ class Source:
 
     def input_feed(self, profile: str) -> Feed:
         """Return the input a viewer's `profile=` means."""
-        return self.sub if profile == "sub" and self.sub is not None else self.main
+        if profile != "sub" or self.sub is None:
+            return self.main
+        if self.onvif is not None and not self.onvif.may_have_sub:
+            return self.main
+        return self.sub
 
     def derived(self, parent: Feed, profile_name: str) -> Feed:
         """Return the feed that makes `profile_name` of an input, shared by all who need it."""
@@ -175,7 +190,7 @@ class Source:
             lambda feed: InputAttempt(
                 feed,
                 self._workshop,
-                lambda: self._locate(url),
+                self._locator(name, url),
                 self.own_profile(),
                 audio=self.config.audio,
             ),
@@ -183,11 +198,37 @@ class Source:
             always=always,
             stall_timeout_s=self.config.stall_timeout_s,
             secrets=self._secrets(url),
-            on_state=on_state,
+            on_state=self._follower(name, on_state),
         )
 
     def _secrets(self, url: str) -> tuple[str, ...]:
-        return () if self.config.type == "file" else locate_network(self.config, url).secrets
+        if self.config.type == "file":
+            return ()
+        return Input(
+            kind="rtsp", url=url, user=self.config.user, password=self.config.password
+        ).secrets
+
+    def _follower(
+        self, name: str, on_state: Callable[[ChannelState], None]
+    ) -> Callable[[ChannelState], None]:
+        """Return what hears of an input's state: the camera learns which addresses are good."""
+        onvif = self.onvif
+        if onvif is None:
+            return on_state
+
+        def follow(state: ChannelState) -> None:
+            if state.state == "RUNNING":
+                onvif.worked(name)
+            on_state(state)
+
+        return follow
+
+    def _locator(self, name: str, url: str) -> Callable[[], Awaitable[Input]]:
+        """Return what finds an input before each attempt."""
+        onvif = self.onvif
+        if onvif is not None:
+            return lambda: onvif.locate(name)
+        return lambda: asyncio.to_thread(self._locate, url)
 
     def _locate(self, url: str) -> Input:
         if self.config.type == "file":

@@ -42,6 +42,7 @@ from tests.api.fakes import (
     FakeLibrary,
     FakeMachine,
     FakeMediastore,
+    FakeOnvif,
     FakePictures,
     FakeRecordings,
     FakeRestarter,
@@ -86,6 +87,7 @@ class Backend:
     restarter: FakeRestarter
     recordings: FakeRecordings
     hub: Hub
+    onvif: FakeOnvif
     seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     """Path and query of what the outputs were handed."""
 
@@ -161,12 +163,14 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
         codecs, archives, restarter = FakeCodecs(), FakeArchives(), FakeRestarter()
         snapshots = FakeSnapshots()
         recordings = FakeRecordings()
+        onvif = FakeOnvif()
         services = Services(
             guard=guard,
             logins=logins,
             administration=Administration(users, logins, sessions),
             sessions=sessions,
             sources=sources,
+            onvif=onvif,
             pictures=pictures,
             recordings=recordings,
             ws_viewers=FakeConnections(),
@@ -236,6 +240,7 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
             restarter,
             recordings,
             hub,
+            onvif,
             seen,
         )
 

@@ -10,6 +10,10 @@ import msgspec
 from h5sup.base.errors import ConfigError, ConflictError, NotFoundError, UnavailableError
 from h5sup.bus.channel import Channel, ChannelState
 from h5sup.config.model import SourceConfig
+from h5sup.devices.model import DeviceError
+from h5sup.devices.onvif.connection import Address
+from h5sup.devices.onvif.messages import OnvifProfile
+from h5sup.devices.onvif.search import Found
 from h5sup.ffmpeg.codecs import Codecs
 from h5sup.ffmpeg.supervisor import LogLine
 from h5sup.metrics.machine import Load
@@ -21,6 +25,7 @@ from h5sup.recording.volume import State
 from h5sup.store.media_index import Gap, Kind, StoredFile
 
 JPEG = b"\xff\xd8 a picture \xff\xd9"
+CAMERAS_OWN = b"\xff\xd8 by the camera's own address \xff\xd9"
 LOADING = b"\xff\xd8 loading \xff\xd9"
 
 
@@ -32,6 +37,44 @@ class FakeFeed:
         self.log_lines: list[LogLine] = []
 
 
+class FakeOnvifSource:
+    """A camera that has told where its pictures are, or has not yet."""
+
+    def __init__(self, config: SourceConfig) -> None:
+        self.main = config.onvif_profile_main
+        self.sub = config.onvif_profile_sub
+        self.url = ""
+        self.error: DeviceError | None = None
+
+    async def picture(self) -> bytes:
+        if self.error is not None:
+            raise self.error
+        return CAMERAS_OWN
+
+
+class FakeOnvif:
+    """Finds one camera, and answers probes with it or with `error`."""
+
+    def __init__(self) -> None:
+        self.error: DeviceError | None = None
+        self.asked: list[object] = []
+
+    async def search(self, timeout_s: float) -> list[Found]:
+        self.asked.append(timeout_s)
+        return [Found("192.0.2.7", 8000, "/onvif/device_service", "IPC-1 Maker")]
+
+    async def probe(self, address: Address) -> list[OnvifProfile]:
+        self.asked.append(address)
+        if self.error is not None:
+            raise self.error
+        return [
+            OnvifProfile(
+                token="Profile_1", name="main", codec="H264", width=1920, height=1080, fps=25,
+                bitrate_kbps=3072, video_source="v", ptz="", url="rtsp://192.0.2.7:554/1",
+            )
+        ]  # fmt: skip
+
+
 class FakeSource:
     """A source whose state the test sets on its channel."""
 
@@ -40,8 +83,13 @@ class FakeSource:
         self.from_file = from_file
         self.main = FakeFeed(config.token)
         self.sub = FakeFeed(config.token, "sub") if config.sub.url else None
+        self.onvif = FakeOnvifSource(config) if config.type == "onvif" else None
         self.viewers = 0
         self.note = ""
+
+    @property
+    def has_sub(self) -> bool:
+        return self.sub is not None
 
     @property
     def feeds(self) -> list[FakeFeed]:

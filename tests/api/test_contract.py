@@ -26,9 +26,8 @@ CONTRACT: dict[str, Any] = {
 }
 PUBLIC = {"Login", "GetLoadingImage"}
 PLANNED = {
-    "AddSrcONVIF", "AddRTMPPush", "GetDevice", "GetDeviceSrc", "GetGbDevice",
+    "AddRTMPPush", "GetDevice", "GetDeviceSrc", "GetGbDevice",
     "GetGbDeviceSrc", "AddDeviceHik", "AddDeviceDh", "DelDevice", "Ptz", "SetPreset", "DelPreset",
-    "OnvifSearch", "OnvifProbe",
     "SearchDeviceRecordByTime", "SearchDeviceRecordCalendar",
 }  # fmt: skip
 # The manual has no change of a user but the password; its clients send both, ours need not.

@@ -15,6 +15,7 @@ from h5sup.bus.channel import Channel
 from h5sup.bus.fragment import Fragment
 from h5sup.config.loading import load_profiles, parse_source
 from h5sup.config.model import HlsConfig, LimitsConfig
+from h5sup.devices.onvif.api import Onvif
 from h5sup.events.hub import Hub
 from h5sup.ffmpeg.process import Launcher
 from h5sup.ffmpeg.tools import find_tools
@@ -122,10 +123,12 @@ def station(tmp_path: Path) -> StationMaker:
             ram=tmp_path / "ram",
         )
         hub = Hub()
-        registry = Registry(workshop, media_root, MemoryStore(), hub)
+        onvif = Onvif(timeout_s=2.0)
+        registry = Registry(workshop, media_root, MemoryStore(), hub, onvif)
         try:
             yield Station(registry, workshop.ram, media_root, hub)
         finally:
             await registry.aclose()
+            await onvif.close()
 
     return make

@@ -1,0 +1,338 @@
+"""One ONVIF camera: what it offers, and where."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+
+from yarl import URL
+
+from h5sup.base.clock import utc_now
+from h5sup.devices.model import DEVICE_TIMEOUT_S, DeviceError, DeviceFailure
+from h5sup.devices.onvif.connection import Address, Connection
+from h5sup.devices.onvif.messages import (
+    OnvifProfile,
+    path_of,
+    read_capabilities,
+    read_profiles,
+    read_time,
+    read_uri,
+    rehost,
+)
+from h5sup.devices.onvif.soap import Book, Login, SoapFaultError, not_understood
+
+SAME_TIME = timedelta(seconds=5)  # the signature's age that cameras commonly bear
+FORGIVEN_AFTER_S = 600.0  # a camera that starts refuses logins for a while
+AT_ONCE = 4  # small cameras answer few requests side by side
+NEWS_S = 0.5  # main and sub input ask at the same moment
+MAX_PICTURE_BYTES = 8_000_000
+JPEG_START = b"\xff\xd8"
+
+
+class Camera:
+    """Asks one camera, with the login it was given. Used from the event loop alone.
+
+    A login that was refused is not tried again, for cameras lock out who does. Where it has been
+    good before, the camera may be starting: then it is tried again after ten minutes.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        book: Book,
+        threads: Executor,
+        *,
+        forgiven_after_s: float = FORGIVEN_AFTER_S,
+    ) -> None:
+        self.address: Address = connection.address
+        self._connection = connection
+        self._book = book
+        self._threads = threads
+        self._forgiven_after_s = forgiven_after_s
+        self._lead: timedelta | None = None
+        """How far its clock is ahead of ours; None where it does not say."""
+        self._services: dict[str, str] | None = None
+        self._profiles: list[OnvifProfile] = []
+        self._asked = float("-inf")
+        self._meeting = asyncio.Lock()
+        self._listing = asyncio.Lock()
+        self._refusal: DeviceError | None = None
+        self._refused = 0.0
+        self._no_picture: DeviceError | None = None
+        self._has_been_good = False
+
+    async def profiles(self, *, with_urls: bool = True) -> Sequence[OnvifProfile]:
+        """Return what it offers now, with addresses at the host we know; raises DeviceError."""
+        loop = asyncio.get_running_loop()
+        async with self._in_time(), self._listing:
+            if loop.time() - self._asked < NEWS_S and self._profiles:
+                return self._profiles
+            self.forget()  # it may have moved, or have another clock now
+            answer = await self.ask("media", "GetProfiles")
+            found = read_profiles(answer)
+            if not found:
+                raise DeviceError(
+                    DeviceFailure.NOT_UNDERSTOOD, f"{self.address.shown} offers no video profile"
+                )
+            self._has_been_good = True
+            if with_urls:
+                found = await self._find_urls(found)
+            self._profiles, self._asked = found, loop.time()
+            return found
+
+    def forget(self) -> None:
+        """Ask anew next time for what it has told: it may have moved."""
+        self._services = None
+        self._asked = float("-inf")
+
+    async def picture(self, profile: str) -> bytes:
+        """Return what it shows now as JPEG, by an address of its own; raises DeviceError."""
+        if self._no_picture is not None:
+            raise DeviceError(self._no_picture.failure, str(self._no_picture))
+        async with self._in_time():
+            answer = await self.ask("media", "GetSnapshotUri", {"ProfileToken": profile})
+            uri = read_uri(answer)
+            reply = await self._connection.get(
+                self._place_of_picture(uri), max_bytes=MAX_PICTURE_BYTES
+            )
+            if reply.status == HTTPStatus.UNAUTHORIZED:
+                self._no_picture = DeviceError(
+                    DeviceFailure.WRONG_PASSWORD,
+                    f"{self.address.shown} gives no picture to this login",
+                )
+                raise self._no_picture
+            if reply.status != HTTPStatus.OK or not reply.body.startswith(JPEG_START):
+                raise DeviceError(
+                    DeviceFailure.NOT_UNDERSTOOD,
+                    f"{self.address.shown} sends no JPEG as its picture (HTTP {reply.status})",
+                )
+            return reply.body
+
+    async def ask(
+        self,
+        service: str,
+        operation: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        place: URL | None = None,
+        headers: Sequence[Any] = (),
+        more_s: float = 0.0,
+    ) -> Any:
+        """Call an operation and return its answer as dicts; raises DeviceError.
+
+        `place` is for addresses that are no service's, with `headers` that belong to it.
+        """
+        self._bear_refusal()
+        await self._meet()
+        url = place or self._url(service)
+        try:
+            return await self._call(
+                service, operation, parameters or {}, url, headers=headers, more_s=more_s
+            )
+        except SoapFaultError as fault:
+            raise self._as_error(fault, operation) from fault
+
+    def has_service(self, service: str) -> bool:
+        """Return whether it said that it has a service; True before it was asked."""
+        return self._services is None or service in self._services
+
+    async def _meet(self) -> None:
+        """Learn its clock and the addresses of its services, once."""
+        async with self._meeting:
+            if self._services is not None:
+                return
+            self._bear_refusal()
+            await self._learn_time()
+            try:
+                answer = await self._call(
+                    "device", "GetCapabilities", {"Category": ["All"]}, self.address.url
+                )
+            except SoapFaultError as fault:
+                raise self._as_error(fault, "GetCapabilities") from fault
+            services = read_capabilities(answer)
+            if "media" not in services:
+                raise DeviceError(
+                    DeviceFailure.UNSUPPORTED, f"{self.address.shown} has no media service"
+                )
+            self._services = services
+
+    async def _learn_time(self) -> None:
+        """Ask for its clock, which needs no login (Core §5.9.4), or take HTTP's word for it."""
+        address, self._lead = self.address.url, None
+        date: datetime | None = None
+        try:
+            message = await self._run(self._encode, "device", "GetSystemDateAndTime", {}, address)
+            reply = await self._connection.post(address, message)
+            date = reply.date
+            if reply.status != HTTPStatus.UNAUTHORIZED:
+                decoded = await self._run(
+                    self._book.decode, "device", "GetSystemDateAndTime", reply.body
+                )
+                date = read_time(decoded) or date
+        except SoapFaultError:
+            pass  # some want a login for it, which would need the time
+        if date is not None:
+            self._lead = date - utc_now()
+
+    async def _call(
+        self,
+        service: str,
+        operation: str,
+        parameters: Mapping[str, Any],
+        url: URL,
+        *,
+        headers: Sequence[Any] = (),
+        more_s: float = 0.0,
+    ) -> Any:
+        message = await self._run(
+            self._encode, service, operation, parameters, url, self._login(), headers
+        )
+        reply = await self._connection.post(url, message, more_s=more_s)
+        if reply.status == HTTPStatus.UNAUTHORIZED:
+            raise self._refuse_login()
+        if reply.status == HTTPStatus.NOT_FOUND:
+            raise not_understood(f"there is nothing at {url.path} (HTTP 404)")
+        return await self._run(self._book.decode, service, operation, reply.body)
+
+    def _encode(
+        self,
+        service: str,
+        operation: str,
+        parameters: Mapping[str, Any],
+        url: URL,
+        login: Login | None = None,
+        headers: Sequence[Any] = (),
+    ) -> Any:
+        return self._book.encode(
+            service, operation, parameters, address=str(url), login=login, headers=headers
+        )
+
+    async def _run(self, work: Any, *given: Any) -> Any:
+        """Do XML's work in a thread: it takes the loop's time otherwise."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *given)
+
+    def _login(self) -> Login | None:
+        if not self.address.user:
+            return None
+        now = datetime.now(UTC) + (self._lead or timedelta())
+        return Login(self.address.user, self.address.password, now)
+
+    def _url(self, service: str) -> URL:
+        """Return where a service is: at the host and port we know, whatever the camera says."""
+        assert self._services is not None
+        if service == "device":
+            return self.address.url
+        try:
+            return self.address.at(path_of(self._services[service]))
+        except KeyError:
+            raise DeviceError(
+                DeviceFailure.UNSUPPORTED, f"{self.address.shown} has no {service} service"
+            ) from None
+
+    def _place_of_picture(self, uri: str) -> URL:
+        """Return where a picture is: on the camera, at another port only of the host we know."""
+        here = self.address.at(path_of(uri))
+        try:
+            told = URL(uri)
+        except ValueError:
+            return here
+        if told.host == self.address.bare_host and told.port and told.scheme == "http":
+            return here.with_port(told.port)
+        return here
+
+    async def _find_urls(self, profiles: Sequence[OnvifProfile]) -> list[OnvifProfile]:
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def find(profile: OnvifProfile) -> OnvifProfile:
+            setup = {"Stream": "RTP-Unicast", "Transport": {"Protocol": "RTSP"}}
+            given = {"StreamSetup": setup, "ProfileToken": profile.token}
+            async with gate:
+                try:
+                    uri = read_uri(await self.ask("media", "GetStreamUri", given))
+                except DeviceError as error:
+                    if error.failure is not DeviceFailure.NOT_UNDERSTOOD:
+                        raise
+                    return profile  # one profile without an address is no reason to lose all
+            return replace(profile, url=rehost(uri, self.address.host))
+
+        # one alone first: a login that is refused is refused once, not four times
+        first = await find(profiles[0])
+        rest = await asyncio.gather(*(find(one) for one in profiles[1:]), return_exceptions=True)
+        for outcome in rest:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return [first, *(one for one in rest if isinstance(one, OnvifProfile))]
+
+    def _as_error(self, fault: SoapFaultError, operation: str) -> DeviceError:
+        if fault.is_lock and not fault.is_about_time:
+            return self._refuse(
+                f"{self.address.shown} has locked this login: {fault.reason}",
+                DeviceFailure.LOCKED_OUT,
+            )
+        if fault.is_about_time:
+            return self._refuse(self._about_clock(), DeviceFailure.CLOCK)
+        if fault.is_refused_login:
+            return self._refuse_login()
+        if "ActionNotSupported" in fault.codes:
+            return DeviceError(
+                DeviceFailure.UNSUPPORTED, f"{self.address.shown} does not know {operation}"
+            )
+        return DeviceError(
+            DeviceFailure.NOT_UNDERSTOOD,
+            f"{self.address.shown} refuses {operation}: {fault.reason or 'it does not say why'}",
+        )
+
+    def _refuse_login(self) -> DeviceError:
+        """Return why a login failed: who signs with a wrong time may have the right password."""
+        if not self.address.user:
+            return self._refuse(f"{self.address.shown} wants a user name and a password")
+        if self._lead is None or abs(self._lead) > SAME_TIME:
+            return self._refuse(self._about_clock(), DeviceFailure.CLOCK)
+        return self._refuse(f"{self.address.shown} refuses the user name or the password")
+
+    def _about_clock(self) -> str:
+        if self._lead is None:
+            return (
+                f"{self.address.shown} refuses the login: the password is wrong, or its clock, "
+                "which it does not tell, differs from this server's"
+            )
+        seconds = round(self._lead.total_seconds())
+        way = "ahead of" if seconds > 0 else "behind"
+        return (
+            f"{self.address.shown} refuses the login: its clock is {abs(seconds)} s {way} this "
+            "server's. Set it, then try again; else the password is wrong"
+        )
+
+    def _refuse(
+        self, sentence: str, failure: DeviceFailure = DeviceFailure.WRONG_PASSWORD
+    ) -> DeviceError:
+        self._refusal = DeviceError(failure, sentence)
+        self._refused = asyncio.get_running_loop().time()
+        return self._refusal
+
+    def _bear_refusal(self) -> None:
+        """Raise again what the camera said of this login, instead of asking again."""
+        if self._refusal is None:
+            return
+        age_s = asyncio.get_running_loop().time() - self._refused
+        if self._has_been_good and age_s > self._forgiven_after_s:
+            self._refusal = None
+            return
+        raise DeviceError(self._refusal.failure, str(self._refusal))
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(DEVICE_TIMEOUT_S):
+                yield
+        except TimeoutError:
+            raise DeviceError(
+                DeviceFailure.NO_ANSWER,
+                f"{self.address.shown} was not done within {DEVICE_TIMEOUT_S:g} s",
+            ) from None

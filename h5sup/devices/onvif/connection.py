@@ -1,0 +1,172 @@
+"""HTTP to one ONVIF camera: bounded in time and size, never sent elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+import aiohttp
+from yarl import URL
+
+from h5sup.devices.model import DeviceError, DeviceFailure
+from h5sup.devices.onvif.soap import Message, not_understood
+
+REQUEST_TIMEOUT_S = 5.0
+MAX_ANSWER_BYTES = 2_000_000  # 64 profiles with all that can be said of them are 300 kB
+PIECE_BYTES = 65_536
+SAID = {HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a camera speaks ONVIF, and with which login."""
+
+    host: str
+    port: int
+    path: str
+    user: str
+    password: str
+
+    def __repr__(self) -> str:  # the password must not reach a log by way of a traceback
+        return f"Address({self.shown!r})"
+
+    @property
+    def bare_host(self) -> str:
+        """Return the host without the brackets of IPv6."""
+        return self.host.removeprefix("[").removesuffix("]")
+
+    @property
+    def shown(self) -> str:
+        """Return host and port for people."""
+        host = self.bare_host
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+    @property
+    def url(self) -> URL:
+        """Return the address of its device service."""
+        return self.at(self.path)
+
+    def at(self, path_qs: str) -> URL:
+        """Return an address at this very host and port."""
+        path, _, query = path_qs.partition("?")
+        return URL.build(
+            scheme="http",
+            host=self.bare_host,
+            port=self.port,
+            path=path or "/",
+            query_string=query,
+            encoded=True,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back."""
+
+    status: int
+    body: bytes
+    date: datetime | None
+    """The camera's time, if HTTP said it."""
+
+
+class Connection:
+    """Asks one camera. The sockets are the session's; each request has its own."""
+
+    def __init__(
+        self,
+        http: Callable[[], aiohttp.ClientSession],
+        address: Address,
+        *,
+        timeout_s: float = REQUEST_TIMEOUT_S,
+    ) -> None:
+        self.address = address
+        self._http = http
+        self._timeout_s = timeout_s
+        # cameras that take no UsernameToken take HTTP digest, and the other way round
+        self._digest = (
+            (aiohttp.DigestAuthMiddleware(address.user, address.password),)
+            if address.user and ":" not in address.user  # digest has no way to write such a name
+            else ()
+        )
+
+    async def post(self, url: URL, message: Message, *, more_s: float = 0.0) -> Reply:
+        """Send a message; `more_s` is for what the camera itself may wait. Raises DeviceError."""
+        headers = {"Content-Type": message.content_type, "Accept-Encoding": "identity"}
+        return await self._ask(
+            "POST", url, headers, message.body, MAX_ANSWER_BYTES, self._timeout_s + more_s
+        )
+
+    async def get(self, url: URL, *, max_bytes: int) -> Reply:
+        """Fetch something; raises DeviceError."""
+        headers = {"Accept-Encoding": "identity"}
+        return await self._ask("GET", url, headers, None, max_bytes, self._timeout_s)
+
+    async def _ask(
+        self,
+        method: str,
+        url: URL,
+        headers: dict[str, str],
+        body: bytes | None,
+        max_bytes: int,
+        timeout_s: float,
+    ) -> Reply:
+        shown = self.address.shown
+        try:
+            async with (
+                asyncio.timeout(timeout_s),
+                self._http().request(
+                    method,
+                    url,
+                    headers=headers,
+                    data=body,
+                    allow_redirects=False,  # it would lead wherever the camera likes
+                    middlewares=self._digest,
+                ) as response,
+            ):
+                return await self._read(response, max_bytes)
+        except aiohttp.ClientConnectorDNSError:
+            raise DeviceError(
+                DeviceFailure.UNREACHABLE, f"there is no host {self.address.bare_host!r}"
+            ) from None
+        except aiohttp.ClientConnectorError as error:
+            why = os.strerror(error.os_error.errno).lower() if error.os_error.errno else "no route"
+            raise DeviceError(
+                DeviceFailure.UNREACHABLE, f"{shown} can't be reached: {why}"
+            ) from None
+        except TimeoutError:
+            raise DeviceError(
+                DeviceFailure.NO_ANSWER, f"{shown} did not answer within {timeout_s:g} s"
+            ) from None
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            raise DeviceError(
+                DeviceFailure.NO_ANSWER, f"{shown} closed the connection without an answer"
+            ) from None
+        except (aiohttp.ClientError, ValueError):  # no HTTP at all, or an address of no sense
+            raise not_understood("it is no HTTP") from None
+
+    async def _read(self, response: aiohttp.ClientResponse, max_bytes: int) -> Reply:
+        status = response.status
+        if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+            raise not_understood(f"it sends us elsewhere (HTTP {status}), where we don't go")
+        if (response.content_length or 0) > max_bytes:
+            raise not_understood("it is too long")
+        body = bytearray()
+        while piece := await response.content.read(PIECE_BYTES):
+            body += piece
+            if len(body) > max_bytes:
+                raise not_understood("it is too long")
+        return Reply(status, bytes(body), _read_date(response.headers.get("Date", "")))
+
+
+def _read_date(text: str) -> datetime | None:
+    """Return the time of a Date header (RFC 9110 §6.6.1)."""
+    try:
+        found = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)

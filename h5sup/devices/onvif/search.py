@@ -1,0 +1,112 @@
+"""Cameras that answer a call into the network (WS-Discovery 1.0, ONVIF Core §7).
+
+Everybody in the network may answer, with anything: it is read as bounded text and shown.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from h5sup.devices.onvif.messages import path_of
+
+SCOPE = "onvif://www.onvif.org/"
+TYPES = (  # some cameras answer to one of them alone
+    ("http://www.onvif.org/ver10/network/wsdl", "NetworkVideoTransmitter"),
+    ("http://www.onvif.org/ver10/device/wsdl", "Device"),
+)
+MAX_FOUND = 1000
+MAX_TEXT = 128
+HTTP_PORT = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A camera that answered."""
+
+    host: str
+    port: int
+    path: str
+    model: str
+    """Its name and hardware, as it says."""
+
+
+def search(timeout_s: float, stopping: threading.Event) -> list[Found]:
+    """Call into every network and return who answers; blocks for that long, or until stopping.
+
+    Both calls go out at once, each repeated as the specification has it; answers are kept until
+    they are asked for, which takes one more call, of no type.
+    """
+    from wsdiscovery import QName
+    from wsdiscovery.discovery import ThreadedWSDiscovery
+
+    logging.getLogger("threading").setLevel(logging.CRITICAL)  # it tells of broken answers there
+    caller = ThreadedWSDiscovery()
+    caller.start()
+    try:
+        for namespace, name in TYPES:
+            caller.searchServices(types=[QName(namespace, name)], timeout=0)
+        stopping.wait(timeout_s)
+        answers = caller.searchServices(types=None, timeout=0)
+        return read_answers((one.getXAddrs(), one.getScopes()) for one in answers)
+    finally:
+        caller.stop()
+
+
+def read_answers(answers: Iterable[tuple[Iterable[object], Iterable[object]]]) -> list[Found]:
+    """Return the cameras of (addresses, scopes), each once, by their address."""
+    found: dict[tuple[str, int], Found] = {}
+    for addresses, scopes in answers:
+        texts = [str(scope)[:512] for scope in scopes]
+        if not any(text.startswith(SCOPE) for text in texts):
+            continue
+        model = _model(texts)
+        for address in sorted(list(addresses)[:8], key=_is_makeshift):
+            camera = _read_address(str(address), model)
+            if camera is not None:
+                found.setdefault((camera.host, camera.port), camera)
+                break
+        if len(found) >= MAX_FOUND:
+            break
+    return sorted(found.values(), key=lambda one: (_order(one.host), one.port))
+
+
+def _read_address(address: str, model: str) -> Found | None:
+    try:
+        parts = urlsplit(address.strip()[:512])
+        port = parts.port or HTTP_PORT
+    except ValueError:
+        return None
+    host = parts.hostname or ""
+    if parts.scheme != "http" or not host or not host.isprintable():
+        return None
+    return Found(host, port, path_of(address.strip()[:512]), model)
+
+
+def _is_makeshift(address: object) -> bool:
+    """Return whether a camera gave itself this address: others are taken first."""
+    return "//169.254." in str(address) or "//[fe80:" in str(address)
+
+
+def _model(scopes: Iterable[str]) -> str:
+    """Return name and hardware of scopes (Core §7.3.2.2), without saying anything twice."""
+    words: list[str] = []
+    for kind in ("name/", "hardware/"):
+        for scope in scopes:
+            text = unquote(scope.removeprefix(SCOPE + kind)).strip()
+            if scope.startswith(SCOPE + kind) and text.isprintable() and text:
+                if not any(text.lower() in word.lower() for word in words):
+                    words.append(text)
+                break
+    return " ".join(words)[:MAX_TEXT]
+
+
+def _order(host: str) -> tuple[int, tuple[int, ...], str]:
+    """Return what sorts addresses as people do."""
+    parts = host.split(".")
+    if len(parts) == 4 and all(part.isascii() and part.isdigit() for part in parts):
+        return 0, tuple(int(part) for part in parts), ""
+    return 1, (), host

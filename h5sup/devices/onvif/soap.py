@@ -1,0 +1,254 @@
+"""SOAP 1.2 as ONVIF has it (Core specification §5), written and read by onvif-zeep's WSDL files.
+
+Nothing here opens a connection: bytes go out, objects come in. zeep is imported when the first
+message is written, for it takes 25 MB; all here is called from threads, never from the loop.
+"""
+
+from __future__ import annotations
+
+import logging
+import sysconfig
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from h5sup.devices.model import DeviceError, DeviceFailure
+
+SOAP_ENVELOPE = "http://www.w3.org/2003/05/soap-envelope"
+OLD_ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"  # some cameras fault in SOAP 1.1
+WS_ADDRESSING = "http://www.w3.org/2005/08/addressing"
+EVENTS = "http://www.onvif.org/ver10/events/wsdl"
+SERVICES: Mapping[str, tuple[str, str, str]] = {
+    "device": ("http://www.onvif.org/ver10/device/wsdl", "devicemgmt.wsdl", "DeviceBinding"),
+    "media": ("http://www.onvif.org/ver10/media/wsdl", "media.wsdl", "MediaBinding"),
+    "ptz": ("http://www.onvif.org/ver20/ptz/wsdl", "ptz.wsdl", "PTZBinding"),
+    "imaging": ("http://www.onvif.org/ver20/imaging/wsdl", "imaging.wsdl", "ImagingBinding"),
+    "events": (EVENTS, "events.wsdl", "EventBinding"),
+    "pullpoint": (EVENTS, "events.wsdl", "PullPointSubscriptionBinding"),
+    "subscription": (EVENTS, "events.wsdl", "SubscriptionManagerBinding"),
+}
+ADDRESSED = frozenset({"events", "pullpoint", "subscription"})  # WS-BaseNotification wants it
+MAX_REASON = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A name and password, and what time it is at the camera."""
+
+    user: str
+    password: str
+    now: datetime
+
+    def __repr__(self) -> str:  # the password must not reach a log by way of a traceback
+        return "Login()"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is posted."""
+
+    body: bytes
+    content_type: str
+
+
+class SoapFaultError(Exception):
+    """The camera understood and would not."""
+
+    def __init__(self, codes: Sequence[str], reason: str) -> None:
+        super().__init__(reason)
+        self.codes = frozenset(codes)
+        """Local names, from the code down to the innermost subcode."""
+        self.reason = reason
+
+    @property
+    def is_refused_login(self) -> bool:
+        """Whether it says that the name, the password or their signature are wrong."""
+        words = self.reason.lower()
+        return bool(
+            self.codes
+            & {"NotAuthorized", "FailedAuthentication", "FailedCheck", "InvalidSecurity"}
+        ) or any(word in words for word in ("not authorized", "unauthorized", "authority failure"))
+
+    @property
+    def is_about_time(self) -> bool:
+        """Whether it says that the signature's time does not suit it."""
+        words = self.reason.lower()
+        return bool(self.codes & {"MessageExpired", "InvalidTimeStamp"}) or any(
+            word in words for word in ("timestamp", "expired", "clock", "created time")
+        )
+
+    @property
+    def is_lock(self) -> bool:
+        """Whether it says that the name or our address is locked."""
+        return "lock" in self.reason.lower().replace("clock", "")
+
+
+def find_wsdl_folder() -> Path:
+    """Return where onvif-zeep's WSDL files lie; raises DeviceError.
+
+    Its setup.py puts them beside site-packages of the interpreter, where Debian has none.
+    """
+    spec = find_spec("onvif")
+    places = [Path(sysconfig.get_path("purelib")) / "wsdl"]
+    if spec is not None and spec.origin is not None:
+        package = Path(spec.origin).parent
+        places = [package.parent / "wsdl", package / "wsdl", *places]
+    data, version = sysconfig.get_path("data"), sysconfig.get_python_version()
+    places.append(Path(data) / "lib" / f"python{version}" / "site-packages" / "wsdl")
+    for place in places:
+        if (place / "devicemgmt.wsdl").is_file():
+            return place
+    raise DeviceError(
+        DeviceFailure.UNSUPPORTED, "onvif-zeep's WSDL files are missing: run ./install.sh"
+    )
+
+
+class Book:
+    """The WSDL files, each read when it is first needed: a tenth of a second and some MB."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._folder: Path | None = None
+        self._documents: dict[str, Any] = {}
+
+    def encode(
+        self,
+        service: str,
+        operation: str,
+        parameters: Mapping[str, Any],
+        *,
+        address: str,
+        login: Login | None,
+        headers: Sequence[Any] = (),
+    ) -> Message:
+        """Return a request, signed unless there is no login (WS-Security UsernameToken 1.1)."""
+        from lxml import etree
+        from zeep.wsa import WsAddressingPlugin
+        from zeep.wsdl.utils import get_or_create_header
+        from zeep.wsse.username import UsernameToken
+
+        found = self._operation(service, operation)
+        envelope = found.create(**parameters).content
+        if service in ADDRESSED:
+            WsAddressingPlugin().egress(envelope, {}, found, {"address": address})
+            get_or_create_header(envelope).extend(headers)
+        if login is not None:
+            token = UsernameToken(
+                login.user, login.password, use_digest=True, created=login.now, zulu_timestamp=True
+            )
+            token.apply(envelope, {})
+        body = etree.tostring(envelope, xml_declaration=True, encoding="UTF-8")
+        kind = f'application/soap+xml; charset=utf-8; action="{found.soapaction}"'
+        return Message(body, kind)
+
+    def decode(self, service: str, operation: str, body: bytes) -> Any:
+        """Return an answer as dicts and lists; raises SoapFaultError, DeviceError."""
+        import zeep.exceptions
+        from zeep.helpers import serialize_object
+
+        envelope = parse(body)
+        try:
+            answer = self._operation(service, operation).process_reply(envelope)
+        except (
+            zeep.exceptions.Error,
+            ValueError,
+            TypeError,
+            AttributeError,
+            LookupError,
+        ) as error:
+            raise not_understood() from error
+        return serialize_object(answer, dict)
+
+    def _operation(self, service: str, operation: str) -> Any:
+        namespace, file, binding = SERVICES[service]
+        return self._document(file).bindings[f"{{{namespace}}}{binding}"].get(operation)
+
+    def _document(self, file: str) -> Any:
+        with self._lock:
+            if file not in self._documents:
+                from zeep import Settings
+                from zeep.transports import Transport
+                from zeep.wsdl import Document
+
+                # it writes whole answers there, with a trace for each odd value in them
+                logging.getLogger("zeep").setLevel(logging.CRITICAL)
+                self._folder = self._folder or find_wsdl_folder()
+                settings = Settings(strict=False, forbid_external=True)
+                self._documents[file] = Document(
+                    str(self._folder / file), Transport(), settings=settings
+                )
+            return self._documents[file]
+
+
+def parse(body: bytes) -> Any:
+    """Return an answer's envelope as SOAP 1.2; raises SoapFaultError, DeviceError.
+
+    Entities are neither declared nor expanded nor fetched, whatever the encoding hides them in.
+    Small faults are forgiven: cameras write `&` into names.
+    """
+    from lxml import etree
+
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        recover=True,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        if b"<!DOCTYPE" in body:
+            raise not_understood("it declares a document type, which SOAP forbids")
+        envelope = etree.fromstring(body, parser)
+        if envelope is not None and envelope.getroottree().docinfo.doctype:
+            raise not_understood("it declares a document type, which SOAP forbids")
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise not_understood() from error
+    found = None if envelope is None else find_child(find_child(envelope, "Body"), "Fault")
+    if found is not None:
+        raise _read_fault(found)
+    if envelope is None or envelope.tag != f"{{{SOAP_ENVELOPE}}}Envelope":
+        raise not_understood()
+    if find_child(envelope, "Body") is None:
+        raise not_understood()
+    return envelope
+
+
+def not_understood(why: str = "it is no SOAP message") -> DeviceError:
+    """Return the error for an answer that makes no sense."""
+    return DeviceError(
+        DeviceFailure.NOT_UNDERSTOOD, f"its answer can't be read: {why}. Is it an ONVIF camera?"
+    )
+
+
+def find_child(element: Any, name: str) -> Any:
+    """Return the first child of a local name, whatever its namespace, or None."""
+    if element is None:
+        return None
+    return next((child for child in element if local_name(child) == name), None)
+
+
+def local_name(element: Any) -> str:
+    """Return an element's name without namespace."""
+    return str(element.tag).rpartition("}")[2]
+
+
+def _read_fault(fault: Any) -> SoapFaultError:
+    """Return what a fault says (SOAP 1.2 part 1 §5.4, SOAP 1.1 §4.4)."""
+    codes = [
+        str(element.text).strip().rpartition(":")[2]
+        for element in fault.iter()
+        if local_name(element) in ("Value", "faultcode") and element.text
+    ]
+    words = [
+        str(element.text).strip()
+        for element in fault.iter()
+        if local_name(element) in ("Text", "faultstring") and element.text
+    ]
+    return SoapFaultError(codes[:8], " ".join(" ".join(words).split())[:MAX_REASON])
