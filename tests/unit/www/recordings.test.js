@@ -16,6 +16,7 @@ const day = await import(new URL("lib/day.js", APP));
 const span = await import(new URL("lib/span.js", APP));
 const { TimeWindow } = await import(new URL("lib/window.js", APP));
 const { DayBook } = await import(new URL("lib/daybook.js", APP));
+const { DayPlayer } = await import(new URL("lib/dayplayer.js", APP));
 const { Playback } = await import(new URL("lib/playback.js", APP));
 const { describeGap } = await import(new URL("views/note.js", APP));
 const { describePlayback } = await import(new URL("views/screen.js", APP));
@@ -81,6 +82,10 @@ describe("timeline window", () => {
     assert.equal(shown.place(noon), 0.5);
     assert.equal(shown.at(0.5), noon);
     assert.equal(shown.at(7), whole.end);
+    assert.deepEqual(
+      [whole.start - 1, noon, whole.end + 1, Number.NaN].map((ms) => shown.holds(ms)),
+      [false, true, false, false],
+    );
     assert.equal(shown.isWhole, true);
   });
   test("what is pointed at stays where it is, within the day", () => {
@@ -213,6 +218,70 @@ describe("day book", () => {
     assert.equal(book.isRecordedByHand, false);
     book.fill([item("14:00:00", 0, { nType: "H5_REC_MANUAL" })], []);
     assert.equal(book.isRecordedByHand, true);
+  });
+});
+
+describe("day player", () => {
+  const whole = day.dayOf(on("2026-05-02T12:00:00+02:00"));
+  const at = (text) => on(`2026-05-02T${text}+02:00`);
+  let did, answers, player;
+  const playback = {
+    position: Number.NaN,
+    state: "playing",
+    isPaused: false,
+    close: () => did.push(["close"]),
+    open: (_day, ms) => did.push(["open", day.clock(ms)]),
+    goTo: (ms) => did.push(["goTo", day.clock(ms)]),
+    pause: (isPaused) => did.push(["pause", isPaused]),
+  };
+  beforeEach(() => {
+    did = [];
+    answers = [[item("10:00:00", 300)], []];
+    playback.state = "playing";
+    player = new DayPlayer(playback, async () => answers, whole);
+  });
+
+  test("begins to play once there is something, where it was asked to", async () => {
+    answers = [[], []];
+    player.turnTo(whole, at("10:01:00"));
+    await player.load();
+    assert.deepEqual(did, [["close"]]);
+    answers = [[item("10:00:00", 300)], []];
+    await player.load();
+    await player.load();
+    assert.deepEqual(did.slice(1), [["open", "10:01:00"]]);
+  });
+  test("an answer about a day that was left is not taken", async () => {
+    player.turnTo(whole, Number.NaN);
+    const late = player.load();
+    player.turnTo(day.dayBeside(whole, 1), Number.NaN);
+    assert.equal(await late, false);
+    assert.equal(player.book.isLoaded, false);
+    assert.deepEqual(did, [["close"], ["close"]]);
+  });
+  test("goes nowhere while there is nothing", async () => {
+    assert.ok(Number.isNaN(player.goTo(at("10:00:00"))));
+    await player.load();
+    assert.ok(Number.isNaN(player.goTo(Number.NaN)));
+    assert.equal(player.goTo(at("23:00:00")), at("10:04:59"));
+    assert.deepEqual(did.at(-1), ["goTo", "10:04:59"]);
+  });
+  test("what has ended is played again from the beginning", async () => {
+    await player.load();
+    player.toggle();
+    assert.deepEqual(did.at(-1), ["pause", true]);
+    playback.state = "ended";
+    player.toggle();
+    assert.deepEqual(did.slice(-2), [
+      ["goTo", "10:00:00"],
+      ["pause", false],
+    ]);
+  });
+  test("a day that is over is asked for until it has answered", async () => {
+    assert.equal(player.isGrowing, true);
+    await player.load();
+    assert.equal(player.isGrowing, false);
+    assert.equal(player.place, at("10:00:00"));
   });
 });
 

@@ -152,8 +152,9 @@ export function forgetSession() {
     sessionStorage.removeItem(`h5s_${name}`);
 }
 
-export async function keepAlive() {
-  await call("Keepalive");
+/** Have the session live as long as a page is open; the page's other calls tell of one that has ended. */
+export async function stayAlive() {
+  if (session()) await call("Keepalive").catch(() => undefined);
 }
 
 /**

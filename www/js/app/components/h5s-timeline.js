@@ -1,8 +1,11 @@
 import { clock, ticks } from "../lib/day.js";
 import { make } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
-import { clip, join, longest } from "../lib/span.js";
+import { clip, join } from "../lib/span.js";
 import { TimeWindow } from "../lib/window.js";
+import { GapRow } from "./timeline-gaps.js";
+import { NARROW, keyTarget, placeAt, placeOver, tellValue } from "./timeline-parts.js";
+import { MarkedRange } from "./timeline-range.js";
 
 /**
  * @typedef {import("../lib/span.js").Stretch} Stretch
@@ -10,29 +13,14 @@ import { TimeWindow } from "../lib/window.js";
  * @typedef {import("../lib/span.js").Recording} Recording
  */
 
-const STEP_MS = 10_000;
-const FINE_MS = 1000;
-const PAGE_MS = 600_000;
+const STEP = { plain: 10_000, shifted: 1000 };
 const ZOOM = 0.4;
 const LABEL_PX = 58;
-const NARROW = 0.0008; // of the width: less is not to be seen
-const MOST_GAPS = 200; // buttons at once; closer, the shorter ones show as well
-
-/** @type {Record<string, (at: number, limits: Stretch) => number>} where a key goes */
-const KEYS = {
-  ArrowLeft: (at) => at - STEP_MS,
-  ArrowRight: (at) => at + STEP_MS,
-  ArrowDown: (at) => at - STEP_MS,
-  ArrowUp: (at) => at + STEP_MS,
-  PageDown: (at) => at - PAGE_MS,
-  PageUp: (at) => at + PAGE_MS,
-  Home: (_at, limits) => limits.start,
-  End: (_at, limits) => limits.end - FINE_MS,
-};
+const JOINT_MS = 2000; // times on the wire are whole seconds
 
 /**
  * A day with what was recorded, what was not, the place that is shown and a range that is marked.
- * Sends `seek` (detail: { at, isFinal }), `range` (detail: a Stretch) and `gap` (detail: a Gap or null).
+ * Sends `seek` (detail: ms), `range` (detail: a Stretch) and `gap` (detail: a Gap or null).
  */
 export class H5sTimeline extends HTMLElement {
   /** @type {TimeWindow | null} */
@@ -41,36 +29,33 @@ export class H5sTimeline extends HTMLElement {
   #recordings = [];
   /** @type {Gap[]} */
   #gaps = [];
-  /** @type {Stretch | null} */
-  #range = null;
   #position = Number.NaN;
   #isDragged = false;
   #ruler = make("div", { class: "timeline-ruler", "aria-hidden": "true" });
   #media = make("div", { class: "timeline-media" });
   #ahead = make("div", { class: "timeline-ahead" });
-  #marked = make("div", { class: "timeline-marked" });
   #head = make("div", { class: "timeline-head" });
   #bubble = make("output", { class: "timeline-bubble", hidden: true });
-  #track = make("div", { class: "timeline-track", role: "slider", tabIndex: 0 });
-  #holes = make("div", { class: "timeline-gaps", role: "group" });
-  #handles = { start: make("button"), end: make("button") };
+  #track = make("div", { class: "timeline-track", tabIndex: 0 });
+  #row = new GapRow((gap) => this.#send("gap", gap));
+  #range = new MarkedRange(
+    (event) => this.#timeOf(event),
+    (range) => this.#send("range", range),
+  );
   #resized = new ResizeObserver(() => this.#draw());
 
   connectedCallback() {
     this.classList.add("timeline");
-    this.#track.append(this.#media, this.#ahead, this.#marked, this.#head);
+    this.#track.setAttribute("role", "slider");
     this.#track.setAttribute("aria-label", t("pbTimeline"));
-    this.#holes.setAttribute("aria-label", t("pbGaps"));
-    const { start, end } = this.#handles;
-    this.replaceChildren(this.#ruler, this.#track, this.#holes, start, end, this.#bubble);
-    this.#prepareHandle("start", t("pbRangeStart"));
-    this.#prepareHandle("end", t("pbRangeEnd"));
+    this.#track.replaceChildren(this.#media, this.#ahead, this.#range.area, this.#head);
+    const over = [this.#row.element, ...this.#range.handles, this.#bubble];
+    this.replaceChildren(this.#ruler, this.#track, ...over);
     this.#track.onpointerdown = (event) => this.#grab(event);
     this.#track.onpointermove = (event) => this.#hover(event);
-    this.#track.onpointerleave = () => this.#hideBubble();
+    this.#track.onpointerleave = () => (this.#bubble.hidden = true);
     this.#track.onkeydown = (event) => this.#key(event);
-    this.#ruler.onpointerdown = (event) => this.#drag(event);
-    this.#holes.onkeydown = (event) => this.#walkGaps(event);
+    this.#ruler.onpointerdown = (event) => this.#pull(event);
     this.addEventListener("wheel", this.#wheel, { passive: false });
     this.#resized.observe(this);
   }
@@ -89,9 +74,7 @@ export class H5sTimeline extends HTMLElement {
   showDay(day) {
     this.#window = new TimeWindow(day);
     this.#position = Number.NaN;
-    this.#recordings = [];
-    this.#gaps = [];
-    this.#draw();
+    this.fill([], []);
   }
 
   /**
@@ -104,33 +87,50 @@ export class H5sTimeline extends HTMLElement {
     this.#draw();
   }
 
-  /** The moment that is shown; NaN for none. @param {number} ms */
+  /**
+   * The moment that is shown; NaN for none. What was looked at stays in sight, unless somebody has
+   * turned away from it.
+   * @param {number} ms
+   */
   moveTo(ms) {
     if (this.#isDragged) return;
+    const wasSeen = this.#window?.holds(this.#position) ?? false;
     this.#position = ms;
-    if (this.#window?.follow(ms)) this.#draw();
+    if (wasSeen && this.#window?.follow(ms)) this.#draw();
     else this.#drawHead();
+  }
+
+  /** Go to a moment and have it in sight. @param {number} ms */
+  jumpTo(ms) {
+    if (this.#isDragged) return; // it would move away below the finger
+    if (this.#window?.follow(ms)) this.#draw();
+    this.moveTo(ms);
   }
 
   /** @param {Stretch | null} range */
   mark(range) {
-    this.#range = range;
-    this.#drawRange();
+    this.#range.mark(range);
   }
 
   /** @param {number} direction 1 for closer, -1 for further */
   zoom(direction) {
-    const { start = 0, end = 0 } = this.#window ?? {};
-    const middle = (start + end) / 2;
-    const isSeen = this.#position >= start && this.#position <= end;
-    this.#zoomAt(direction, isSeen ? this.#position : middle);
+    const shown = this.#window;
+    if (!shown) return;
+    const middle = (shown.start + shown.end) / 2;
+    this.#zoomAt(direction, shown.holds(this.#position) ? this.#position : middle);
   }
 
   /** @param {number} direction @param {number} ms */
   #zoomAt(direction, ms) {
     this.#window?.zoom(direction > 0 ? ZOOM : 1 / ZOOM, ms);
     this.#draw();
-    this.dispatchEvent(new CustomEvent("zoom"));
+  }
+
+  /** @param {number} pixels to the later */
+  #pan(pixels) {
+    const shown = this.#window;
+    shown?.pan((pixels / Math.max(1, this.clientWidth)) * shown.span);
+    this.#draw();
   }
 
   #draw() {
@@ -138,17 +138,16 @@ export class H5sTimeline extends HTMLElement {
     if (!shown) return;
     this.#drawRuler(shown);
     this.#drawMedia(shown);
-    this.#drawGaps(shown);
-    this.#drawRange();
+    this.#row.draw(this.#gaps, shown);
+    this.#range.draw(shown);
     this.#drawHead();
   }
 
   /** @param {TimeWindow} shown */
   #drawRuler(shown) {
-    const most = Math.floor(this.clientWidth / LABEL_PX);
-    const marks = ticks(shown, most).map(({ at, label }) => {
+    const marks = ticks(shown, Math.floor(this.clientWidth / LABEL_PX)).map(({ at, label }) => {
       const mark = make("span", { class: "timeline-tick" }, label);
-      mark.style.left = percent(shown.place(at));
+      placeAt(mark, shown, at);
       return mark;
     });
     this.#ruler.replaceChildren(...marks);
@@ -156,225 +155,100 @@ export class H5sTimeline extends HTMLElement {
 
   /** @param {TimeWindow} shown */
   #drawMedia(shown) {
-    const bars = [];
-    const joint = Math.max(2000, shown.span * NARROW);
-    for (const kind of /** @type {const} */ (["schedule", "manual", "alarm"])) {
+    const joint = Math.max(JOINT_MS, shown.span * NARROW);
+    const bars = /** @type {const} */ (["schedule", "manual", "alarm"]).flatMap((kind) => {
       const own = this.#recordings.filter((one) => one.kind === kind && clip(one, shown));
-      for (const stretch of join(own, joint)) {
-        const seen = clip(stretch, shown);
-        if (!seen) continue;
+      return join(own, joint).map((stretch) => {
         const bar = make("div", { class: `timeline-bar is-${kind}` });
-        place(bar, shown, seen);
-        bars.push(bar);
-      }
-    }
+        placeOver(bar, shown, clip(stretch, shown));
+        return bar;
+      });
+    });
     this.#media.replaceChildren(...bars);
-  }
-
-  /** @param {TimeWindow} shown */
-  #drawGaps(shown) {
-    const focused = Number(/** @type {HTMLElement} */ (document.activeElement)?.dataset["start"]);
-    const inSight = this.#gaps.filter((gap) => clip(gap, shown));
-    const buttons = longest(inSight, MOST_GAPS).map((gap) =>
-      this.#gapButton(gap, clip(gap, shown) ?? gap, shown),
-    );
-    if (buttons[0]) buttons[0].tabIndex = 0;
-    this.#holes.replaceChildren(...buttons);
-    this.#holes.hidden = buttons.length === 0;
-    const again = buttons.find((one) => Number(one.dataset["start"]) === focused);
-    if (again) this.#focusGap(again);
-  }
-
-  /**
-   * @param {Gap} gap
-   * @param {Stretch} seen
-   * @param {TimeWindow} shown
-   */
-  #gapButton(gap, seen, shown) {
-    const label = `${clock(gap.start)} – ${clock(gap.end)}`;
-    const button = make("button", { type: "button", class: "timeline-gap", tabIndex: -1 });
-    button.setAttribute("aria-label", `${t("pbGap")} ${label}`);
-    button.dataset["start"] = String(gap.start);
-    button.dataset["cause"] = gap.cause;
-    const tell = () => this.#send("gap", gap);
-    const hush = () => this.#send("gap", null);
-    button.onfocus = button.onpointerenter = button.onclick = tell;
-    button.onblur = button.onpointerleave = hush;
-    place(button, shown, seen);
-    return button;
   }
 
   #drawHead() {
     const shown = this.#window;
     if (!shown) return;
-    const at = this.#position;
-    const isKnown = !Number.isNaN(at);
-    const where = shown.place(at);
-    this.#head.hidden = !isKnown || where < 0 || where > 1;
-    if (isKnown) this.#head.style.left = percent(where);
-    tellValue(this.#track, at, shown.day);
-    const ahead = clip({ start: Date.now(), end: shown.day.end }, shown);
-    this.#ahead.hidden = !ahead;
-    if (ahead) place(this.#ahead, shown, ahead);
-  }
-
-  #drawRange() {
-    const [shown, range] = [this.#window, this.#range];
-    if (!shown) return;
-    const seen = range && clip(range, shown);
-    this.#marked.hidden = !seen;
-    if (seen) place(this.#marked, shown, seen);
-    for (const side of /** @type {const} */ (["start", "end"])) {
-      const handle = this.#handles[side];
-      const where = range ? shown.place(range[side]) : -1;
-      handle.hidden = where < 0 || where > 1;
-      if (!range || handle.hidden) continue;
-      handle.style.left = percent(where);
-      tellValue(handle, range[side], shown.day);
-    }
-  }
-
-  /**
-   * @param {"start" | "end"} side
-   * @param {string} label
-   */
-  #prepareHandle(side, label) {
-    const handle = this.#handles[side];
-    handle.type = "button";
-    handle.className = `timeline-handle is-${side}`;
-    handle.hidden = true;
-    handle.setAttribute("role", "slider");
-    handle.setAttribute("aria-label", label);
-    handle.onpointerdown = (event) => {
-      event.preventDefault();
-      handle.focus();
-      handle.setPointerCapture(event.pointerId);
-    };
-    handle.onpointermove = (event) => {
-      if (handle.hasPointerCapture(event.pointerId)) this.#setRange(side, this.#timeOf(event));
-    };
-    handle.onkeydown = (event) => {
-      const go = KEYS[event.key];
-      if (!go || !this.#range || !this.#window) return;
-      event.preventDefault();
-      const step = go(this.#range[side], this.#window.day) - this.#range[side];
-      this.#setRange(side, this.#range[side] + (Math.abs(step) === STEP_MS ? step / 10 : step));
-    };
-  }
-
-  /** @param {"start" | "end"} side @param {number} ms */
-  #setRange(side, ms) {
-    if (!this.#range || !this.#window) return;
-    const whole = Math.round(ms / 1000) * 1000;
-    const { start, end } = this.#range;
-    const range =
-      side === "start"
-        ? { start: Math.min(whole, end - FINE_MS), end }
-        : { start, end: Math.max(whole, start + FINE_MS) };
-    this.mark(clip(range, this.#window.day) ?? this.#range);
-    this.#send("range", this.#range);
+    placeAt(this.#head, shown, this.#position);
+    tellValue(this.#track, this.#position, shown.day);
+    placeOver(this.#ahead, shown, clip({ start: Date.now(), end: shown.day.end }, shown));
   }
 
   /** Scrub from here on. @param {PointerEvent} event */
   #grab(event) {
-    if (event.button !== 0 || !this.#window) return;
+    if (event.button !== 0) return;
     event.preventDefault();
     this.#track.focus({ preventScroll: true });
     this.#track.setPointerCapture(event.pointerId);
     this.#isDragged = true;
-    this.#scrub(event, false);
-    const end = (/** @type {PointerEvent} */ last) => {
+    this.#scrub(event);
+    this.#track.onpointerup = this.#track.onpointercancel = (last) => {
       this.#isDragged = false;
       this.#track.onpointerup = this.#track.onpointercancel = null;
-      if (last.type === "pointerup") this.#scrub(last, true);
-      if (last.pointerType !== "mouse") this.#hideBubble();
+      if (last.type === "pointerup") this.#scrub(last);
+      this.#bubble.hidden = last.pointerType !== "mouse";
     };
-    this.#track.onpointerup = this.#track.onpointercancel = end;
   }
 
   /** @param {PointerEvent} event */
   #hover(event) {
-    if (this.#isDragged) this.#scrub(event, false);
-    else if (event.pointerType === "mouse") this.#showBubble(this.#timeOf(event));
+    if (this.#isDragged) this.#scrub(event);
+    else if (event.pointerType === "mouse") this.#tell(this.#timeOf(event));
   }
 
-  /** @param {PointerEvent} event @param {boolean} isFinal */
-  #scrub(event, isFinal) {
-    const at = this.#timeOf(event);
-    this.#position = at;
+  /** @param {PointerEvent} event */
+  #scrub(event) {
+    this.#position = this.#timeOf(event);
     this.#drawHead();
-    this.#showBubble(at);
-    this.#send("seek", { at, isFinal });
+    this.#tell(this.#position);
+    this.#send("seek", this.#position);
+  }
+
+  /** Say which moment is pointed at. @param {number} ms */
+  #tell(ms) {
+    this.#bubble.textContent = clock(ms);
+    if (this.#window) placeAt(this.#bubble, this.#window, ms);
   }
 
   /** Move the part that is shown, by the ruler. @param {PointerEvent} event */
-  #drag(event) {
-    if (!this.#window || this.#window.isWhole) return;
+  #pull(event) {
     this.#ruler.setPointerCapture(event.pointerId);
     let x = event.clientX;
     this.#ruler.onpointermove = (moved) => {
-      const shown = this.#window;
-      if (!shown || !this.#ruler.hasPointerCapture(moved.pointerId)) return;
-      shown.pan(((x - moved.clientX) / this.clientWidth) * shown.span);
+      if (!this.#ruler.hasPointerCapture(moved.pointerId)) return;
+      this.#pan(x - moved.clientX);
       x = moved.clientX;
-      this.#draw();
     };
   }
 
   /** Zoom at the pointer, or move sideways. @param {WheelEvent} event */
   #wheel = (event) => {
-    const shown = this.#window;
-    if (!shown) return;
-    if (Math.abs(event.deltaX) > Math.abs(event.deltaY) || event.shiftKey) {
-      event.preventDefault();
-      shown.pan(((event.deltaX || event.deltaY) / this.clientWidth) * shown.span);
-      this.#draw();
-    } else if (event.ctrlKey || event.metaKey) {
-      event.preventDefault();
-      this.#zoomAt(-event.deltaY, this.#timeOf(event));
-    }
+    const isSideways = Math.abs(event.deltaX) > Math.abs(event.deltaY) || event.shiftKey;
+    if (isSideways) this.#pan(event.deltaX || event.deltaY);
+    else if (event.ctrlKey || event.metaKey) this.#zoomAt(-event.deltaY, this.#timeOf(event));
+    else return;
+    event.preventDefault();
   };
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    const shown = this.#window;
-    if (!shown || event.altKey || event.ctrlKey || event.metaKey) return;
     if (event.key === "+" || event.key === "-") return this.zoom(event.key === "+" ? 1 : -1);
-    const go = KEYS[event.key];
-    if (!go) return;
-    event.preventDefault();
-    const limits = this.#limits(shown.day);
+    const limits = this.#limits();
     const from = Number.isNaN(this.#position) ? limits.start : this.#position;
-    const step = go(from, limits) - from;
-    const to = from + (event.shiftKey && Math.abs(step) === STEP_MS ? step / 10 : step);
-    const at = Math.min(limits.end, Math.max(limits.start, to));
-    this.moveTo(at);
-    this.#send("seek", { at, isFinal: true });
-  }
-
-  /** From the first to the last of what was recorded. @param {Stretch} day */
-  #limits(day) {
-    const start = this.#recordings[0]?.start ?? day.start;
-    const end = Math.max(...this.#recordings.map((one) => one.end), start);
-    return clip({ start, end }, day) ?? day;
-  }
-
-  /** Arrow keys go from gap to gap. @param {KeyboardEvent} event */
-  #walkGaps(event) {
-    const all = /** @type {HTMLButtonElement[]} */ ([...this.#holes.children]);
-    const here = all.indexOf(/** @type {HTMLButtonElement} */ (event.target));
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    const next = step && all[here + step];
-    if (!next) return;
+    const to = keyTarget(event, from, limits, STEP);
+    if (to === null) return;
     event.preventDefault();
-    this.#focusGap(next);
+    this.jumpTo(to);
+    this.#send("seek", to);
   }
 
-  /** @param {HTMLButtonElement} button */
-  #focusGap(button) {
-    for (const one of this.#holes.querySelectorAll("button")) one.tabIndex = -1;
-    button.tabIndex = 0;
-    button.focus({ preventScroll: true });
+  /** From the first to the last of what was recorded. @returns {Stretch} */
+  #limits() {
+    const day = this.#window?.day ?? { start: 0, end: 0 };
+    const start = this.#recordings[0]?.start ?? day.start;
+    const end = Math.max(start, ...this.#recordings.map((one) => one.end));
+    return clip({ start, end }, day) ?? day;
   }
 
   /** @param {MouseEvent} event */
@@ -383,54 +257,10 @@ export class H5sTimeline extends HTMLElement {
     return this.#window?.at((event.clientX - left) / Math.max(1, width)) ?? Number.NaN;
   }
 
-  /** @param {number} ms */
-  #showBubble(ms) {
-    const shown = this.#window;
-    if (!shown) return;
-    this.#bubble.hidden = false;
-    this.#bubble.textContent = clock(ms);
-    this.#bubble.style.left = percent(shown.place(ms));
-  }
-
-  #hideBubble() {
-    this.#bubble.hidden = true;
-  }
-
   /** @param {string} type @param {unknown} detail */
   #send(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
-}
-
-/**
- * Tell a slider's value to who cannot see it.
- * @param {HTMLElement} slider
- * @param {number} ms NaN for none
- * @param {import("../lib/day.js").Day} day
- */
-function tellValue(slider, ms, day) {
-  const isKnown = !Number.isNaN(ms);
-  const seconds = (/** @type {number} */ at) => String(Math.round((at - day.start) / 1000));
-  slider.setAttribute("aria-valuemin", "0");
-  slider.setAttribute("aria-valuemax", seconds(day.end));
-  slider.setAttribute("aria-valuenow", isKnown ? seconds(ms) : "0");
-  slider.setAttribute("aria-valuetext", isKnown ? clock(ms) : t("pbNothingShown"));
-}
-
-/** @param {number} share */
-function percent(share) {
-  return `${(share * 100).toFixed(4)}%`;
-}
-
-/**
- * @param {HTMLElement} element
- * @param {TimeWindow} shown
- * @param {Stretch} stretch
- */
-function place(element, shown, { start, end }) {
-  const left = shown.place(start);
-  element.style.left = percent(left);
-  element.style.width = percent(Math.max(NARROW, shown.place(end) - left));
 }
 
 customElements.define("h5s-timeline", H5sTimeline);

@@ -46,6 +46,11 @@ export class TimeWindow {
     return (ms - this.#start) / this.#span;
   }
 
+  /** Whether a moment is in sight. @param {number} ms */
+  holds(ms) {
+    return ms >= this.#start && ms <= this.end;
+  }
+
   /** The moment at a place. @param {number} place */
   at(place) {
     return this.#start + Math.min(1, Math.max(0, place)) * this.#span;

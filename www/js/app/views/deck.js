@@ -10,7 +10,7 @@ const SPEEDS = [0.5, 1, 2, 4, 8, 16];
 /**
  * @typedef {object} DeckActions
  * @property {() => void} onPlay play or pause
- * @property {(seconds: number) => void} onSkip
+ * @property {(ms: number) => void} onSkip
  * @property {(direction: number) => void} onRecording to the next recording, or the one before
  * @property {(speed: number) => void} onSpeed
  * @property {(way: "ws" | "rtc") => void} onWay
@@ -48,8 +48,8 @@ export function makeDeck(actions) {
   record.classList.add("deck-record");
   for (const one of [picture, cut, record]) one.hidden = true; // until the role is known
   const previous = iconButton("previous", t("pbPrevious"), () => actions.onRecording(-1));
-  const back = iconButton("back10", t("pbBack"), () => actions.onSkip(-10));
-  const on = iconButton("on10", t("pbOn"), () => actions.onSkip(10));
+  const back = iconButton("back10", t("pbBack"), () => actions.onSkip(-10_000));
+  const on = iconButton("on10", t("pbOn"), () => actions.onSkip(10_000));
   const next = iconButton("next", t("pbNext"), () => actions.onRecording(1));
   const needing = [previous, back, play, on, next, picture, cut]; // something to play
   const element = make(
@@ -85,9 +85,9 @@ export function makeDeck(actions) {
     enable(hasMedia) {
       for (const one of needing) one.disabled = !hasMedia;
     },
-    /** Offer what changes something. */
-    allow() {
-      for (const one of [picture, cut, record]) one.hidden = false;
+    /** Offer what changes something, or don't. @param {boolean} mayChange */
+    allow(mayChange) {
+      for (const one of [picture, cut, record]) one.hidden = !mayChange;
     },
     /** @param {boolean} isRecording by hand */
     recording(isRecording) {

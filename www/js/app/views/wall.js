@@ -134,7 +134,7 @@ export function mountWall(root, { first, onSignIn, onLanguage }) {
   const timers = [
     setInterval(repoll, POLL_MS),
     setInterval(() => tiles.forEach((tile) => tile.check()), 1000),
-    setInterval(() => void stayAlive(), (api.sessionTimeout() * 1000) / 3),
+    setInterval(() => void api.stayAlive(), (api.sessionTimeout() * 1000) / 3),
   ];
 
   return () => {
@@ -150,11 +150,6 @@ function emptyNote() {
   const hint = t(api.isAdministrator() ? "emptyHint" : "emptyViewer");
   const words = [make("h2", {}, t("empty")), make("p", { class: "muted" }, hint)];
   return make("div", { class: "empty" }, icon("camera"), ...words);
-}
-
-/** The session lives as long as the page is open; the poll reports one that has ended. */
-async function stayAlive() {
-  if (api.session()) await api.keepAlive().catch(() => undefined);
 }
 
 /**
