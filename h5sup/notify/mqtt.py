@@ -161,7 +161,6 @@ class Mqtt:
                 told.config, told.state, told.picture_due = None, "", 0.0
             await self._greet(client)
             logger.info("MQTT at %s is connected", self._where)
-            self.is_connected = True
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._follow(client, events), name="mqtt states")
                 group.create_task(self._show(client), name="mqtt pictures")
@@ -188,13 +187,15 @@ class Mqtt:
         )
 
     async def _greet(self, client: aiomqtt.Client) -> None:
+        """Make what the broker keeps so; it is online once commands are heard, too."""
         await self._refresh(client)
-        await _keep(client, self._topics.status, ONLINE)
         self._commands.clear()  # nobody expects what was said long ago to be done now
         async with asyncio.timeout(TIMEOUT_S):
             await client.subscribe(self._topics.commands, AT_LEAST_ONCE)
             if self._topics.announced:
                 await client.subscribe(self._topics.announced, AT_LEAST_ONCE)
+        self.is_connected = True
+        await _keep(client, self._topics.status, ONLINE)
 
     async def _leave(self, client: aiomqtt.Client) -> None:
         """Say that h5sup has gone; a broker that no longer answers says it by itself."""

@@ -323,7 +323,7 @@ async def test_what_an_earlier_run_left_behind_is_taken_back(tmp_path: Path) -> 
 
 
 async def test_a_broker_that_comes_late_or_comes_back_is_told_all(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.INFO)
     broker = Mosquitto(tmp_path)
@@ -334,7 +334,15 @@ async def test_a_broker_that_comes_late_or_comes_back_is_told_all(
             while "no MQTT at 127.0.0.1" not in caplog.text:
                 await asyncio.sleep(0.01)
         site.hub.tell(Online("front"))
+        may_connect, serve = asyncio.Event(), site.mqtt._serve
+
+        async def serve_later(*given: Any) -> None:
+            await may_connect.wait()  # until somebody sees what happens once
+            await serve(*given)
+
+        monkeypatch.setattr(site.mqtt, "_serve", serve_later)
         async with broker, broker.watched() as watch:
+            may_connect.set()
             await watch.until_kept("h5sup/status", "online")
             await watch.until(lambda: watch.events())  # what happened meanwhile, with its time
             assert not [topic for topic in watch.kept if topic.startswith("homeassistant")]
