@@ -66,6 +66,7 @@ class Recorder:
         self._last_end_us = 0  # of the newest GOP that recordings were given
         self._waiting_since_s: float | None = None
         self._is_stopping = False
+        self._is_closed = False
 
     @property
     def token(self) -> str:
@@ -143,6 +144,8 @@ class Recorder:
 
     async def tick(self, local: datetime) -> None:
         """Do what the time asks for."""
+        if self._is_closed:
+            return
         cut = next((one for one in self._recordings if one.is_cut), None)
         wanted = self.wants(local)
         if cut is not None and (not wanted or cut.order.trigger != self.config.record):
@@ -160,6 +163,7 @@ class Recorder:
 
     async def close(self, reason: str, *, for_good: bool) -> None:
         """End all; `for_good` when the source is gone, else it goes on after a restart."""
+        self._is_closed = True
         self._is_stopping = not for_good
         if for_good:
             for recording in self.recordings:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from h5sup.base.errors import (
     ConflictError,
@@ -24,6 +24,7 @@ from h5sup.config.model import RecordingConfig, SourceConfig
 from h5sup.events.hub import Hub
 from h5sup.recording.gaps import Ledger
 from h5sup.recording.names import build_name, build_path, check_name
+from h5sup.recording.orders import OrderBook, OrderStore
 from h5sup.recording.recorder import Channels, Recorder, Studio, close_all
 from h5sup.recording.recording import KIND, Form, Order, Recording, Volume
 from h5sup.recording.tape import Desk
@@ -57,19 +58,6 @@ class Sources(Channels, Protocol):
 
     def on_change(self, follower: Callable[[], None]) -> None:
         """Have this called whenever a source was added, changed or deleted."""
-
-
-class OrderStore(Protocol):
-    """Where orders are kept, so that they outlive a restart."""
-
-    async def recordings(self) -> list[dict[str, Any]]:
-        """Return them as they were saved."""
-
-    async def save_recording(self, raw: Mapping[str, Any]) -> None:
-        """Keep one, in place of one with the same key."""
-
-    async def delete_recording(self, key: str) -> None:
-        """Forget one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +103,6 @@ class Recordings:
         self._sources = sources
         self._index = index
         self._volume = volume
-        self._store = store
         self._wall = wall
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="h5sup-record")
         self._ledger = Ledger(index)
@@ -130,18 +117,23 @@ class Recordings:
             monotonic=monotonic,
         )
         self._recorders: dict[str, Recorder] = {}
-        self._ends: dict[str, asyncio.TimerHandle] = {}  # of orders, by key
+        self._orders = OrderBook(store, wall, self._end_now)
         self._starting = asyncio.Lock()
         self._look = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
-        self._forgetting: set[asyncio.Task[None]] = set()
+        self._retiring: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Record what is to be, and go on with what ran when h5sup stopped."""
         await self._ledger.start()
         self._sources.on_change(self._reconcile)
         self._reconcile()
-        await self._resume()
+        for order in await self._orders.load():
+            recorder = self._recorders.get(order.token)
+            if recorder is None:
+                self._orders.forget(order)
+            else:
+                self._place(recorder, order)
         for recorder in self._recorders.values():
             await recorder.tick(self._local())
         self._drop_foreign_gaps()
@@ -153,10 +145,9 @@ class Recordings:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
-        for timer in self._ends.values():
-            timer.cancel()
         await close_all(self._recorders.values(), "the server stops", CLOSE_TIMEOUT_S)
-        await asyncio.gather(*self._forgetting, return_exceptions=True)
+        await asyncio.gather(*self._retiring, return_exceptions=True)
+        await self._orders.close()
         await self._ledger.close()
         self._threads.shutdown(wait=False)  # a disk that hangs would hold up the end
 
@@ -203,7 +194,9 @@ class Recordings:
             what = f"no recording {name!r}" if name else "no recording that was begun by hand"
             raise NotFoundError(f"{what} of source {token!r} runs")
         has_begun = recording.started.is_set()
-        await self._end(recorder, recording, "it was stopped")
+        self._orders.forget(recording.order)
+        recorder.end(recording, "it was stopped")
+        await recording.wait_closed(CLOSE_TIMEOUT_S)  # who looks for the file finds it whole
         if not has_begun:
             return "the recording is called off: there was no picture yet"
         return "the recording is stopped"
@@ -224,7 +217,8 @@ class Recordings:
             running = next((one for one in recorder.recordings if one.order.path == path), None)
             if running is not None and not always_create:
                 self._check_duration("duration", duration_s)
-                await self._lengthen(recorder, running, duration_s)
+                most_s = self._settings.manual_max_s
+                await self._orders.lengthen(running, duration_s, most_s)
                 return _answer(running, f"this recording goes on for {duration_s:g} s more")
             recording = await self._begin(token, "path", duration_s, name, path)
         return await self._first_answer(recording)
@@ -249,7 +243,7 @@ class Recordings:
             path=path or build_path(KIND, token, now, filename),
             ends_us=round((self._wall() + duration_s) * 1e6),
         )
-        await self._keep(order)
+        await self._orders.keep(order)
         recording = self._place(recorder, order)
         if recording is None:
             raise NotFoundError("there is no source with this token")
@@ -258,10 +252,10 @@ class Recordings:
     def _place(self, recorder: Recorder, order: Order) -> Recording | None:
         """Add a recording that ends by itself; None when its source was deleted meanwhile."""
         if self._recorders.get(order.token) is not recorder:
-            self._forget(order.key)
+            self._orders.forget(order)
             return None
         recording = recorder.add(order)
-        self._end_at(recorder, recording, order.ends_us)
+        self._orders.time(recording)
         return recording
 
     async def _check_room(self, recorder: Recorder, filename: str, path: str) -> None:
@@ -297,59 +291,12 @@ class Recordings:
                 name, f"must be 1 to {most_s} seconds (recording.manual_max_s in config.json)"
             )
 
-    async def _lengthen(self, recorder: Recorder, recording: Recording, more_s: float) -> None:
-        order = recording.order
-        most_us = round((self._wall() + self._settings.manual_max_s) * 1e6)
-        ends_us = min(order.ends_us + round(more_s * 1e6), most_us)
-        recording.order = replace(order, ends_us=ends_us)
-        self._end_at(recorder, recording, ends_us)
-        await self._keep(recording.order)
-
-    def _end_at(self, recorder: Recorder, recording: Recording, ends_us: int) -> None:
-        key = recording.order.key
-        if key in self._ends:
-            self._ends[key].cancel()
-        left_s = max(0.0, ends_us / 1e6 - self._wall())
-        self._ends[key] = asyncio.get_running_loop().call_later(
-            left_s, self._end_now, recorder, recording
-        )
-
-    def _end_now(self, recorder: Recorder, recording: Recording) -> None:
-        recorder.end(recording, "its time is over")
-        self._forget(recording.order.key)
-
-    async def _end(self, recorder: Recorder, recording: Recording, reason: str) -> None:
-        recorder.end(recording, reason)
-        self._forget(recording.order.key)
-        await recording.wait_closed(CLOSE_TIMEOUT_S)  # who looks for the file finds it whole
-
-    async def _keep(self, order: Order) -> None:
-        try:
-            await self._store.save_recording(
-                {
-                    "key": order.key,
-                    "token": order.token,
-                    "form": order.form,
-                    "name": order.name,
-                    "path": order.path,
-                    "ends_us": order.ends_us,
-                }
-            )
-        except UnavailableError as error:
-            logger.warning("recording %s will not outlive a restart: %s", order.name, error)
-
-    def _forget(self, key: str) -> None:
-        if (timer := self._ends.pop(key, None)) is not None:
-            timer.cancel()
-        task = asyncio.create_task(self._delete(key), name="forget recording")
-        self._forgetting.add(task)
-        task.add_done_callback(self._forgetting.discard)
-
-    async def _delete(self, key: str) -> None:
-        try:
-            await self._store.delete_recording(key)
-        except UnavailableError as error:
-            logger.warning("recording %s may go on after a restart: %s", key, error)
+    def _end_now(self, recording: Recording) -> None:
+        """End a recording whose time is over."""
+        self._orders.forget(recording.order)
+        recorder = self._recorders.get(recording.order.token)
+        if recorder is not None:
+            recorder.end(recording, "its time is over")
 
     # sources that come, change and go
 
@@ -375,12 +322,12 @@ class Recordings:
         """End what runs of a source that was deleted."""
         for recording in recorder.recordings:
             if not recording.is_cut:
-                self._forget(recording.order.key)
+                self._orders.forget(recording.order)
         task = asyncio.create_task(
             recorder.close("the source was deleted", for_good=True), name="retire recorder"
         )
-        self._forgetting.add(task)
-        task.add_done_callback(self._forgetting.discard)
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
 
     async def _watch(self) -> None:
         """Follow the sources and the clock."""
@@ -395,27 +342,6 @@ class Recordings:
 
     def _local(self) -> datetime:
         return datetime.fromtimestamp(self._wall(), UTC).astimezone()
-
-    # over a restart
-
-    async def _resume(self) -> None:
-        """Go on with what was begun by hand before h5sup stopped."""
-        now_us = round(self._wall() * 1e6)
-        for raw in await self._store.recordings():
-            recorder = self._recorders.get(raw["token"])
-            if recorder is None or raw["ends_us"] <= now_us:
-                self._forget(raw["key"])
-                continue
-            order = Order(
-                token=raw["token"],
-                trigger="manual",
-                form=raw["form"],
-                name=raw["name"],
-                path=raw["path"],
-                ends_us=raw["ends_us"],
-                goes_on=True,
-            )
-            self._place(recorder, order)
 
     def _drop_foreign_gaps(self) -> None:
         """End gaps of what is no longer to be recorded."""

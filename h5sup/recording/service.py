@@ -12,10 +12,11 @@ from h5sup.recording.archive.archives import Archives
 from h5sup.recording.healing import Healing
 from h5sup.recording.library import Library
 from h5sup.recording.mounts import MountGuard
+from h5sup.recording.orders import OrderStore
 from h5sup.recording.outlook import Forecast
 from h5sup.recording.playback.converter import Kit
 from h5sup.recording.playback.opener import RecordedPlaybacks, Transcodes
-from h5sup.recording.recordings import OrderStore, Recordings, Sources
+from h5sup.recording.recordings import Recordings, Sources
 from h5sup.recording.retention import Retention
 from h5sup.recording.snapshots import Pictures, Snapshots
 from h5sup.recording.volume import Volume

@@ -472,6 +472,51 @@ async def test_a_recording_whose_time_has_come_does_not_go_on(reel: Reel, tmp_pa
         assert len(await stage.files()) == 1
 
 
+async def test_a_store_that_refuses_stops_no_recording(
+    reel: Reel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def refuse(_: Any) -> None:
+        raise UnavailableError("the disk below data is full")
+
+    async with staged(tmp_path) as stage:
+        monkeypatch.setattr(stage.store, "save_recording", refuse)
+        monkeypatch.setattr(stage.store, "delete_recording", refuse)
+        begun = await stage.while_playing(reel, stage.recordings.start_manual(TOKEN))
+        await stage.recordings.stop_manual(TOKEN)
+        (file,) = await stage.files()
+    assert file.filename == begun.name
+    assert f"recording {begun.name} will not outlive a restart: the disk" in caplog.text
+    assert f"recording {begun.name} may go on after a restart: the disk" in caplog.text
+
+
+async def test_what_was_begun_of_a_source_that_is_gone_is_forgotten(
+    reel: Reel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with staged(tmp_path) as stage:
+        await stage.while_playing(reel, stage.recordings.start_manual(TOKEN))
+        await stage.recordings.close()
+        stage.sources.is_gone = True
+        await stage.restart(away_s=1.0)
+        await stage.until(lambda: not stage.store.kept)
+        stage.sources.is_gone = False
+        stage.sources.tell()
+        keep = stage.store.save_recording
+
+        async def delete_source(raw: Any) -> None:
+            await keep(raw)
+            stage.sources.is_gone = True
+            stage.sources.tell()
+
+        monkeypatch.setattr(stage.store, "save_recording", delete_source)
+        with pytest.raises(NotFoundError, match="no source"):
+            await stage.recordings.start_manual(TOKEN)
+        await stage.until(lambda: not stage.store.kept)
+        assert stage.sources.holders == 0
+
+
 # the disk
 
 
