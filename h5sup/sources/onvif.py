@@ -8,10 +8,11 @@ from typing import Protocol
 
 from h5sup.base.errors import Failure, SourceError
 from h5sup.config.model import SourceConfig
-from h5sup.devices.model import DeviceError, DeviceFailure
+from h5sup.devices.model import DeviceError, DeviceFailure, Steerable
 from h5sup.devices.onvif.camera import Camera
 from h5sup.devices.onvif.connection import Address
 from h5sup.devices.onvif.messages import OnvifProfile, choose_profiles
+from h5sup.devices.onvif.ptz import OnvifSteering
 from h5sup.ffmpeg.media import Input
 
 FAILURES: dict[DeviceFailure, Failure] = {
@@ -40,6 +41,8 @@ class OnvifSource:
     def __init__(self, config: SourceConfig, cameras: Cameras) -> None:
         self._config = config
         self.camera = cameras.camera(address_of(config))
+        self.steering: Steerable = OnvifSteering(self.camera, config.onvif_profile_main)
+        """What moves it; says so itself where it can't be moved."""
         self._main: OnvifProfile | None = None
         self._sub: OnvifProfile | None = None
         self._is_known = False

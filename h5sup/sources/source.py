@@ -12,6 +12,7 @@ from h5sup.bus.channel import Channel, ChannelState
 from h5sup.bus.packet_ring import PacketRing
 from h5sup.config.model import SourceConfig
 from h5sup.config.profile import Profile
+from h5sup.devices.model import Steerable
 from h5sup.events.hub import Hub
 from h5sup.ffmpeg.media import Input
 from h5sup.sources.attempts import DerivedAttempt, InputAttempt
@@ -81,6 +82,11 @@ class Source:
     def has_sub(self) -> bool:
         """Return whether it has a second, smaller picture, as far as is known."""
         return self.onvif.has_sub if self.onvif is not None else self.sub is not None
+
+    @property
+    def steering(self) -> Steerable | None:
+        """Return what moves its camera, None where nothing can."""
+        return self.onvif.steering if self.onvif is not None else None
 
     @property
     def is_online(self) -> bool:

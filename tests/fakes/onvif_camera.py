@@ -123,6 +123,11 @@ class OnvifCamera:
     """What moves now: `PanTilt`, `Zoom`, `Focus`."""
     presets: dict[str, str] = field(default_factory=lambda: {"1": "Gate"})
     at_preset: str = ""
+    takes_no_timeout: bool = False
+    own_timeout: str = ""
+    """After which it stops by itself, as the newest motion says."""
+    is_tongue_tied: bool = False
+    """It answers SetPreset with nothing."""
     auxiliary: list[str] = field(default_factory=list)
     subscriptions: int = 0
     renewals: int = 0
@@ -432,6 +437,9 @@ class OnvifCamera:
 
     def _on_continuous_move(self, call: ElementTree.Element, request: web.Request) -> str:
         self._find_profile(call)
+        self.own_timeout = _text(call, "Timeout")
+        if self.own_timeout and self.takes_no_timeout:
+            raise FaultError("ter:TimeoutNotSupported", "no timeout here")
         low, high = self.reach
         for name in ("PanTilt", "Zoom"):
             found = call.find(f".//tt:{name}", NAMESPACES)
@@ -450,6 +458,14 @@ class OnvifCamera:
             if _text(call, name) == "true":
                 self.moving.pop(name, None)
         return "<tptz:StopResponse/>"
+
+    def _on_get_move_options(self, call: ElementTree.Element, request: web.Request) -> str:
+        low, high = self.reach
+        return (
+            "<timg:GetMoveOptionsResponse><timg:MoveOptions><tt:Continuous><tt:Speed>"
+            f"<tt:Min>{low}</tt:Min><tt:Max>{high}</tt:Max></tt:Speed></tt:Continuous>"
+            "</timg:MoveOptions></timg:GetMoveOptionsResponse>"
+        )
 
     def _on_move(self, call: ElementTree.Element, request: web.Request) -> str:
         if _text(call, "VideoSourceToken") != "source0":
@@ -478,6 +494,8 @@ class OnvifCamera:
             raise FaultError("ter:NoToken", "No token")
         token = token or str(max((int(one) for one in self.presets), default=0) + 1)
         self.presets[token] = _text(call, "PresetName") or self.presets.get(token, "")
+        if self.is_tongue_tied:
+            return "<tptz:SetPresetResponse/>"
         return (
             f"<tptz:SetPresetResponse><tptz:PresetToken>{token}</tptz:PresetToken>"
             "</tptz:SetPresetResponse>"

@@ -67,10 +67,10 @@ class Camera:
         self._no_picture: DeviceError | None = None
         self._has_been_good = False
 
-    async def profiles(self, *, with_urls: bool = True) -> Sequence[OnvifProfile]:
+    async def profiles(self) -> Sequence[OnvifProfile]:
         """Return what it offers now, with addresses at the host we know; raises DeviceError."""
         loop = asyncio.get_running_loop()
-        async with self._in_time(), self._listing:
+        async with self.in_time(), self._listing:
             if loop.time() - self._asked < NEWS_S and self._profiles:
                 return self._profiles
             self.forget()  # it may have moved, or have another clock now
@@ -81,10 +81,13 @@ class Camera:
                     DeviceFailure.NOT_UNDERSTOOD, f"{self.address.shown} offers no video profile"
                 )
             self._has_been_good = True
-            if with_urls:
-                found = await self._find_urls(found)
-            self._profiles, self._asked = found, loop.time()
-            return found
+            self._profiles = await self._find_urls(found)
+            self._asked = loop.time()
+            return self._profiles
+
+    async def known_profiles(self) -> Sequence[OnvifProfile]:
+        """Return what it has offered before, or ask; raises DeviceError."""
+        return self._profiles or await self.profiles()
 
     def forget(self) -> None:
         """Ask anew next time for what it has told: it may have moved."""
@@ -95,7 +98,7 @@ class Camera:
         """Return what it shows now as JPEG, by an address of its own; raises DeviceError."""
         if self._no_picture is not None:
             raise DeviceError(self._no_picture.failure, str(self._no_picture))
-        async with self._in_time():
+        async with self.in_time():
             answer = await self.ask("media", "GetSnapshotUri", {"ProfileToken": profile})
             uri = read_uri(answer)
             reply = await self._connection.get(
@@ -327,7 +330,8 @@ class Camera:
         raise DeviceError(self._refusal.failure, str(self._refusal))
 
     @asynccontextmanager
-    async def _in_time(self) -> AsyncIterator[None]:
+    async def in_time(self) -> AsyncIterator[None]:
+        """Bound all that belongs together."""
         try:
             async with asyncio.timeout(DEVICE_TIMEOUT_S):
                 yield

@@ -155,6 +155,16 @@ def read_reaches(answer: Any) -> Reaches:
     )
 
 
+def read_preset_token(answer: Any) -> str:
+    """Return the token of SetPreset's answer (PTZ §5.4.1); empty where the camera says none."""
+    return _text(answer if isinstance(answer, str) else _dig(answer, "PresetToken"), MAX_TOKEN)
+
+
+def read_focus_reach(answer: Any) -> Reach:
+    """Return the speeds of GetMoveOptions (Imaging §5.1.6)."""
+    return _reach(_dig(answer, "Continuous", "Speed"))
+
+
 def read_auxiliaries(answer: Any) -> list[str]:
     """Return the auxiliary commands that the nodes of GetNodes take (PTZ §5.1.1)."""
     return [

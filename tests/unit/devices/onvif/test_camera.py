@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -13,32 +12,7 @@ from h5sup.devices.model import DeviceError, DeviceFailure
 from h5sup.devices.onvif.api import Onvif
 from h5sup.devices.onvif.camera import Camera
 from h5sup.devices.onvif.connection import Address
-from h5sup.devices.onvif.soap import Book
 from tests.fakes.onvif_camera import BOMB, ENTITY, JPEG, SERVICE, FakeProfile, OnvifCamera
-
-TIMEOUT_S = 5.0
-SOON_S = 0.2
-
-
-@pytest.fixture(scope="module")
-def book() -> Book:
-    """Return the WSDL files, read once."""
-    return Book()
-
-
-@pytest.fixture
-async def onvif(book: Book) -> AsyncIterator[Onvif]:
-    found = Onvif(timeout_s=TIMEOUT_S, book=book)
-    yield found
-    await found.close()
-
-
-@pytest.fixture
-async def hasty(book: Book) -> AsyncIterator[Onvif]:
-    """Return one that waits for nobody."""
-    found = Onvif(timeout_s=SOON_S, book=book)
-    yield found
-    await found.close()
 
 
 def address(camera: OnvifCamera, password: str | None = None) -> Address:
