@@ -29,6 +29,7 @@ from tests.bench.rest import rest
 from tests.bench.rtc import rtc
 from tests.bench.rtc_playback import rtc_playback
 from tests.bench.stored import stored
+from tests.bench.ws_playback import ws_playback
 from tests.e2e.screen import behind_s, watch
 from tests.e2e.server import Server, until
 from tests.fakes.clips import CLIPS, Clips
@@ -224,6 +225,7 @@ PARTS = {
     "llhls": llhls,
     "rtc": rtc,
     "rtc_playback": rtc_playback,
+    "ws_playback": ws_playback,
     "rest": rest,
     "crowd": crowded,
     "record": record,
