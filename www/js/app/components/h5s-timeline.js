@@ -35,7 +35,7 @@ export class H5sTimeline extends HTMLElement {
   #media = make("div", { class: "timeline-media" });
   #ahead = make("div", { class: "timeline-ahead" });
   #head = make("div", { class: "timeline-head" });
-  #bubble = make("output", { class: "timeline-bubble", hidden: true });
+  #bubble = make("span", { class: "timeline-bubble", hidden: true, "aria-hidden": "true" });
   #track = make("div", { class: "timeline-track", tabIndex: 0 });
   #row = new GapRow((gap) => this.#send("gap", gap));
   #range = new MarkedRange(

@@ -27,7 +27,7 @@ const SPEEDS = [0.5, 1, 2, 4, 8, 16];
 export function makeDeck(actions) {
   const play = iconButton("play", t("pbPlay"), actions.onPlay);
   play.classList.add("deck-play");
-  const time = make("output", { class: "deck-time" }, NO_TIME);
+  const time = make("span", { class: "deck-time" }, NO_TIME);
   const options = SPEEDS.map((value) => make("option", { value: String(value) }, `${value}×`));
   const speed = make("select", { class: "deck-select", title: t("pbSpeed") }, ...options);
   speed.setAttribute("aria-label", t("pbSpeed"));
@@ -54,7 +54,7 @@ export function makeDeck(actions) {
   const needing = [previous, back, play, on, next, picture, cut]; // something to play
   const element = make(
     "div",
-    { class: "deck", role: "toolbar", "aria-label": t("pbControls") },
+    { class: "deck", role: "group", "aria-label": t("pbControls") },
     group(previous, back, play, on, next),
     time,
     group(speed, way),
