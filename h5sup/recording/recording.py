@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple, Protocol
@@ -101,6 +101,11 @@ class Recording:
         self._path = "" if order.goes_on else order.path
         self._tape: Tape | None = None
         self._tapes: list[Tape] = []
+
+    @property
+    def tapes(self) -> Sequence[Tape]:
+        """Return those that may still be written."""
+        return tuple(self._tapes)
 
     @property
     def is_over(self) -> bool:

@@ -22,6 +22,7 @@ from h5sup.base.errors import (
 from h5sup.base.tasks import report_crash
 from h5sup.config.model import RecordingConfig, SourceConfig
 from h5sup.events.hub import Hub
+from h5sup.formats.isobmff.stored import StoredMovie
 from h5sup.recording.gaps import Ledger
 from h5sup.recording.names import build_name, build_path, check_name
 from h5sup.recording.orders import OrderBook, OrderStore
@@ -155,6 +156,15 @@ class Recordings:
     def recorders(self) -> Sequence[Recorder]:
         """Return one for each source, for their figures."""
         return tuple(self._recorders.values())
+
+    def find_growing(self, path: str) -> StoredMovie | None:
+        """Return what a file that is being recorded holds or soon will, by its path."""
+        for recorder in self._recorders.values():
+            for recording in recorder.recordings:
+                for tape in recording.tapes:
+                    if tape.path == path:
+                        return tape.movie
+        return None
 
     def is_recording(self, token: str) -> bool:
         """Return whether pictures of the source go to the disk."""

@@ -65,7 +65,12 @@ class RecordingService:
             config, sources, self.index, self.volume, hub, store, folders.mediastore
         )
         self.playbacks = RecordedPlaybacks(
-            self.index, folders.mediastore, limit=playbacks, kit=kit, transcodes=transcodes
+            self.index,
+            folders.mediastore,
+            limit=playbacks,
+            kit=kit,
+            transcodes=transcodes,
+            find_growing=self.recordings.find_growing,
         )
         self.archives = Archives(
             self.index,

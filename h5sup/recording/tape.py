@@ -20,6 +20,7 @@ from typing import TypeVar
 from h5sup.base.errors import MediaFormatError, UnavailableError
 from h5sup.base.tasks import report_crash
 from h5sup.formats.isobmff.recorded import Buffer, MovieWriter
+from h5sup.formats.isobmff.stored import StoredMovie
 from h5sup.recording.gop import Gop
 from h5sup.store.media_index import MediaIndex, StoredFile
 
@@ -90,6 +91,16 @@ class Tape:
         """Whether nothing of it will be written any more."""
         self._working = asyncio.create_task(self._work(), name=f"tape {file.token}")
         self._working.add_done_callback(report_crash)
+
+    @property
+    def path(self) -> str:
+        """Return where the file lies below mediastore."""
+        return self._file.path
+
+    @property
+    def movie(self) -> StoredMovie:
+        """Return what the file holds or soon will, so that nobody need look through it."""
+        return self._file_on_disk.movie
 
     @property
     def written_us(self) -> int:
@@ -221,6 +232,12 @@ class _GrowingFile:
         self._path = desk.root / path
         self._writer = writer
         self._fd = -1
+
+    @property
+    def movie(self) -> StoredMovie:
+        """Return what was given to the disk; its newest GOPs may not be there yet."""
+        gops = self._writer.gops
+        return StoredMovie(self._writer.init, {}, gops.copy(len(gops)), is_finished=False)
 
     @property
     def is_open(self) -> bool:

@@ -20,6 +20,7 @@ from h5sup.events.event import RecordStart, RecordStop
 from h5sup.recording import tape
 from h5sup.recording.healing import Healed, heal
 from h5sup.recording.mounts import MountGuard
+from h5sup.recording.playback import stored
 from h5sup.recording.recordings import MOST_PER_SOURCE, Moment
 from h5sup.recording.retention import remove_empty
 from h5sup.recording.volume import Volume
@@ -104,6 +105,12 @@ async def test_a_growing_file_is_in_the_index_and_plays(reel: Reel, tmp_path: Pa
         assert file.end_us - file.start_us == 7 * SECOND_US  # the last GOP is not whole yet
         assert file.size_bytes == (stage.root / file.path).stat().st_size
         assert decode_all(stage, [file]) == list(range(175))
+        known = stage.recordings.find_growing(file.path)
+        assert known is not None
+        scanned = stored.open_file(stage.root, file)
+        scanned.close()
+        assert list(known.gops) == list(scanned.movie.gops)
+        assert stage.recordings.find_growing("record/cam/another.mp4") is None
 
 
 async def test_the_source_is_held_while_it_is_recorded_and_no_longer(

@@ -14,6 +14,7 @@ from h5sup.base.clock import to_us, utc_now
 from h5sup.base.errors import MediaFormatError, NotFoundError, UnavailableError
 from h5sup.bus.playback import PlaybackRequest
 from h5sup.formats.isobmff.init_segment import InitSegment
+from h5sup.formats.isobmff.stored import StoredMovie
 from h5sup.recording.playback import stored
 from h5sup.recording.playback.converter import Kit
 from h5sup.recording.playback.player import Player
@@ -48,10 +49,12 @@ class RecordedPlaybacks:
         limit: int,
         kit: Kit | None = None,
         transcodes: Transcodes | None = None,
+        find_growing: Callable[[str], StoredMovie | None] = lambda _: None,
         wall: Callable[[], datetime] = utc_now,
     ) -> None:
         """Take what there is to play; without a `kit` nothing is converted."""
         self._kit = kit
+        self._find_growing = find_growing
         self._transcodes = transcodes
         self._index = index
         self._root = mediastore
@@ -85,7 +88,9 @@ class RecordedPlaybacks:
         wardrobe = await self._furnish(programme, request)
         player = Player(
             request,
-            lambda on_ready: Reel(programme, self._root, self._threads, on_ready),
+            lambda on_ready: Reel(
+                programme, self._root, self._threads, on_ready, self._find_growing
+            ),
             wardrobe,
             kit=self._kit,
             admit=self._admit,
@@ -141,17 +146,20 @@ class RecordedPlaybacks:
         for file in files:
             if not has_sound(file.codecs) or file.codecs in tried:
                 continue
-            tried.add(file.codecs)
             init = await self._read_init(file)
-            if init is not None and find_silence(init) is not None:
+            if init is None:
+                continue
+            if find_silence(init) is not None:
                 return init
+            tried.add(file.codecs)
         return None
 
     async def _read_init(self, file: StoredFile) -> InitSegment | None:
         """Return a file's init segment; None if it can't be had."""
+        known = self._find_growing(file.path) if file.is_growing else None
         try:
             return await asyncio.get_running_loop().run_in_executor(
-                self._threads, stored.read_init, self._root, file
+                self._threads, stored.read_init, self._root, file, known
             )
         except (OSError, MediaFormatError) as error:
             logger.warning("%s can't be played: %s", file.path, error)

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from h5sup.base.errors import MediaFormatError, UnavailableError
 from h5sup.formats.isobmff.gop_table import StoredGop
+from h5sup.formats.isobmff.stored import StoredMovie
 from h5sup.recording.playback import stored
 from h5sup.recording.playback.programme import JOIN_US, Programme, choose
 from h5sup.recording.playback.stored import Opened, StoredFragment
@@ -78,14 +79,21 @@ class Reel:
     """
 
     def __init__(
-        self, programme: Programme, root: Path, threads: Executor, on_ready: Callable[[], None]
+        self,
+        programme: Programme,
+        root: Path,
+        threads: Executor,
+        on_ready: Callable[[], None],
+        find_growing: Callable[[str], StoredMovie | None] = lambda _: None,
     ) -> None:
+        """Take what to read; `find_growing` knows what files that are being recorded hold."""
         self.programme = programme
         self.stride: Callable[[Opened, StoredGop], int] = lambda *_: 0
         """Of how many GOPs, from this one on, one key fragment is enough; 0: all is wanted."""
         self._root = root
         self._threads = threads
         self._on_ready = on_ready
+        self._find_growing = find_growing
         self._source: Opened | None = None
         self._place: _Place | None = None
         self._played: set[int] = set()
@@ -270,7 +278,8 @@ class Reel:
         present = self._source
         try:
             if present is None or present.file.id != file.id:
-                opened = await self._in_thread(lambda: stored.open_file(self._root, file))
+                known = self._find_growing(file.path) if file.is_growing else None
+                opened = await self._in_thread(lambda: stored.open_file(self._root, file, known))
                 self._close_source()
             elif file.is_growing or present.file.is_growing:
                 opened = await self._in_thread(lambda: stored.refresh(present, file))

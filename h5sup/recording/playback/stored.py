@@ -74,19 +74,22 @@ class Opened:
         return after if after < len(gops) else None
 
 
-def open_file(root: Path, file: StoredFile) -> Opened:
-    """Open a file of the index; raises OSError, MediaFormatError."""
+def open_file(root: Path, file: StoredFile, known: StoredMovie | None = None) -> Opened:
+    """Open a file of the index; raises OSError, MediaFormatError.
+
+    What is `known` of a growing file is not looked for again: hours of it take seconds.
+    """
     fd = os.open(root / file.path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return Opened(file, _read(fd, file, None), fd)
+        return Opened(file, _read(fd, file, known), fd)
     except BaseException:
         os.close(fd)
         raise
 
 
-def read_init(root: Path, file: StoredFile) -> InitSegment:
+def read_init(root: Path, file: StoredFile, known: StoredMovie | None) -> InitSegment:
     """Return the init segment of a file of the index; raises OSError, MediaFormatError."""
-    opened = open_file(root, file)
+    opened = open_file(root, file, known)
     opened.close()
     return opened.movie.init
 
@@ -127,7 +130,14 @@ def follow(opened: Opened, number: int, most: int) -> tuple[int, int]:
 def _read(fd: int, file: StoredFile, known: StoredMovie | None) -> StoredMovie:
     # of a growing file so much as was synced: what lies behind that is being written
     size = file.size_bytes if file.is_growing else os.fstat(fd).st_size
+    if known is not None:
+        count = bisect_right(known.gops, size, key=_end)
+        known = replace(known, gops=known.gops.copy(count))
     return read_movie(lambda at, count: os.pread(fd, count, at), size, known)
+
+
+def _end(gop: StoredGop) -> int:
+    return gop.offset + gop.size
 
 
 def _wall_us(gop: StoredGop) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import re
 import threading
 from collections.abc import Awaitable, Callable
@@ -543,3 +544,29 @@ def test_a_disk_that_does_not_answer_ends_the_playback(
             hung.set()
 
     play(shelf, work)
+
+
+def test_what_is_known_of_a_growing_file_is_not_looked_for_again(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tape = shelf.begin(Scene())
+    for _ in range(40):
+        tape.add(5)
+    known = stored.open_file(shelf.root, tape.file)
+    known.close()
+    at_that_time = tape.file
+    tape.add(5)
+    ahead = stored.open_file(shelf.root, tape.file)
+    ahead.close()
+    reads: list[int] = []
+    pread = os.pread
+
+    def count(fd: int, size: int, at: int) -> bytes:
+        reads.append(at)
+        return pread(fd, size, at)
+
+    monkeypatch.setattr(os, "pread", count)
+    found = stored.open_file(shelf.root, at_that_time, ahead.movie)  # one GOP is not synced yet
+    found.close()
+    assert list(found.movie.gops) == list(known.movie.gops)
+    assert len(reads) < 40
