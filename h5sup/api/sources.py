@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -11,12 +12,13 @@ from msgspec import Meta, Struct
 from h5sup.api import present
 from h5sup.api.call import Call, Caller, NoParameters
 from h5sup.api.onvif import DEFAULT_PATH
-from h5sup.api.services import RtcFigures
+from h5sup.api.services import RtcFigures, Source
 from h5sup.api.subject import CallToken
 from h5sup.auth.guard import Access
 from h5sup.base.errors import InvalidError
 from h5sup.config.checks import check_host, check_onvif_path
 from h5sup.config.loading import parse_source
+from h5sup.devices.model import DeviceError
 
 TypeFilter = Literal[
     "H5_FILE", "H5_STREAM", "H5_ONVIF", "H5_RTMP_PUSH", "H5_CLOUD", "H5_CH_DEV", "H5_CH_GB"
@@ -27,6 +29,8 @@ NewToken = Annotated[
     str, Meta(max_length=128, description="1 to 64 letters, digits, `_`, `.` or `-`, no `--`")
 ]
 Url = Annotated[str, Meta(max_length=2048, description="URL-escaped")]
+logger = logging.getLogger(__name__)
+
 Short = Annotated[str, Meta(max_length=128)]
 
 
@@ -175,8 +179,21 @@ async def del_src(caller: Caller, given: TokenParameters) -> web.Response:
 async def get_image(caller: Caller, given: TokenParameters) -> web.Response:
     """Return the newest picture, or the loading picture before the first frame."""
     services = caller.services
-    jpeg = await services.pictures.jpeg(given.token)
+    jpeg = await services.pictures.jpeg(given.token) or await _find_own_picture(
+        services.sources.get(given.token)
+    )
     return web.Response(body=jpeg or services.loading_image, content_type="image/jpeg")
+
+
+async def _find_own_picture(source: Source) -> bytes | None:
+    """Return what an ONVIF camera itself gives as its picture, None where it gives none."""
+    if source.onvif is None:
+        return None
+    try:
+        return await source.onvif.picture()
+    except DeviceError as error:
+        logger.debug("%s gives no picture: %s", source.config.token, error)
+        return None
 
 
 async def get_loading_image(caller: Caller, given: NoParameters) -> web.Response:
@@ -281,7 +298,8 @@ CALLS = (
     Call(
         name="GetImage",
         section="5.3.1",
-        description="The newest picture; before the first frame the loading picture.",
+        description="The newest picture; before the first frame the one that an ONVIF camera "
+        "gives by itself, or the loading picture.",
         parameters=TokenParameters,
         answer="image/jpeg",
         role="Viewer",

@@ -25,7 +25,16 @@ SourceType = Literal["file", "rtsp", "onvif", "device"]
 DeviceType = Literal["hik", "dahua"]
 Connect = Literal["always", "ondemand", "auto"]
 Transport = Literal["auto", "tcp", "udp", "http", "https"]
-EventName = Literal["ONLINE", "OFFLINE", "RECORD_START", "RECORD_STOP", "DISK_LOW", "LOGIN_FAILED"]
+EventName = Literal[
+    "ONLINE",
+    "OFFLINE",
+    "RECORD_START",
+    "RECORD_STOP",
+    "DISK_LOW",
+    "LOGIN_FAILED",
+    "MOTION",
+    "ALARM_IN",
+]
 Record = Literal["off", "always", "schedule"]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 # 24:00 is the end of a day

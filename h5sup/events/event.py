@@ -67,8 +67,26 @@ class LoginFailed:
     """Failed logins, of whatever name, since the event before this one."""
 
 
-What = Online | Offline | RecordStart | RecordStop | DiskLow | LoginFailed
-OfSource = Online | Offline | RecordStart | RecordStop
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """A camera sees something move, or does so no longer."""
+
+    token: str
+    is_on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmIn:
+    """An input of a camera is closed or opened, or whatever it calls active."""
+
+    token: str
+    name: str
+    """Which input; empty where the camera has but one."""
+    is_on: bool
+
+
+What = Online | Offline | RecordStart | RecordStop | DiskLow | LoginFailed | Motion | AlarmIn
+OfSource = Online | Offline | RecordStart | RecordStop | Motion | AlarmIn
 
 
 @dataclass(frozen=True, slots=True)

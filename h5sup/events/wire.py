@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from h5sup.base.clock import iso_ms
 from h5sup.base.logs import redact
 from h5sup.events.event import (
+    AlarmIn,
     DiskLow,
     Event,
     LoginFailed,
+    Motion,
     Offline,
     Online,
     RecordStart,
@@ -26,6 +28,8 @@ NAMES: Mapping[type[What], str] = {
     RecordStop: "RECORD_STOP",
     DiskLow: "DISK_LOW",
     LoginFailed: "LOGIN_FAILED",
+    Motion: "MOTION",
+    AlarmIn: "ALARM_IN",
 }
 
 
@@ -68,3 +72,11 @@ def _details(what: What) -> dict[str, object]:
                 "nFaultTimes": faults,
                 "nUnreported": unreported,
             }
+        case Motion(is_on=is_on):
+            return {"strState": _state(is_on=is_on)}
+        case AlarmIn(name=name, is_on=is_on):
+            return {"strState": _state(is_on=is_on), "strInput": name}
+
+
+def _state(*, is_on: bool) -> str:
+    return "on" if is_on else "off"

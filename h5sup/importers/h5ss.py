@@ -20,7 +20,6 @@ ROLES = {role.lower(): role for role in ("Administrator", "Operator", "Viewer")}
 MD5_HEX = re.compile(r"[0-9A-Fa-f]{32}")
 NO_OUTPUT = "there is no such output yet"
 NO_SOURCE = {
-    "H5_ONVIF": "ONVIF cameras are not taken over yet: add it as H5_STREAM with its RTSP address",
     "H5_RTMP_PUSH": "pushed sources are not there yet",
     "H5_CLOUD": "sources of a cluster are not there yet",
     "H5_CH_DEV": "channels of devices are not there yet",
@@ -160,7 +159,7 @@ def _import_sources(section: Place, draft: Draft) -> None:
 
 def _import_source(place: Place, draft: Draft, defaults: dict[str, str]) -> None:
     kind = place.get("nType").text
-    if kind not in ("H5_FILE", "H5_STREAM"):
+    if kind not in ("H5_FILE", "H5_STREAM", "H5_ONVIF"):
         draft.leave(place, NO_SOURCE.get(kind, "nType is none that is known"))
         return
     address = place.get("strUrl")
@@ -168,6 +167,8 @@ def _import_source(place: Place, draft: Draft, defaults: dict[str, str]) -> None
     fields: dict[str, object] = {"name": name} if name else {}
     if kind == "H5_FILE":
         fields |= {"type": "file", "url": place_file(address.text)}
+    elif kind == "H5_ONVIF":
+        fields |= {"type": "onvif"} | _onvif_fields(place, draft, defaults)
     else:
         fields |= {"type": "rtsp"} | _network_fields(place, draft, defaults)
     fields["connect"] = _choose(place, "nConnectType", defaults, CONNECT, draft) or "auto"
@@ -185,6 +186,23 @@ def _network_fields(place: Place, draft: Draft, defaults: dict[str, str]) -> dic
         if text := place.get(key).text:
             found[ours] = text
     found["transport"] = _choose(place, "nRTSPType", defaults, TRANSPORTS, draft) or "auto"
+    return found
+
+
+def _onvif_fields(place: Place, draft: Draft, defaults: dict[str, str]) -> dict[str, object]:
+    """Return what an ONVIF camera is asked by; its strUrl is only what it told H5Stream last."""
+    found: dict[str, object] = _network_fields(place, draft, defaults)
+    found.pop("url", None)
+    found["host"] = place.get("strSrcIpAddress").text
+    port = place.get("strSrcPort")
+    if not port.is_blank:
+        found["port"] = port.number
+    if path := place.get("strOnvifAddr").text:
+        found["onvif_addr"] = path
+    if not place.get("bOnvifProfileAuto").flag():
+        for key, ours in (("Main", "onvif_profile_main"), ("Sub", "onvif_profile_sub")):
+            if token := place.get(f"strOnvifProfile{key}").text:
+                found[ours] = token
     return found
 
 

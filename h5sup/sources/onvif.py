@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from h5sup.base.errors import Failure, SourceError
+from h5sup.base.logs import source_logger
 from h5sup.config.model import SourceConfig
 from h5sup.devices.model import DeviceError, DeviceFailure, Steerable
 from h5sup.devices.onvif.camera import Camera
 from h5sup.devices.onvif.connection import Address
+from h5sup.devices.onvif.events import Noticed, OnvifEvents
 from h5sup.devices.onvif.messages import OnvifProfile, choose_profiles
 from h5sup.devices.onvif.ptz import OnvifSteering
+from h5sup.events.event import AlarmIn, Motion
+from h5sup.events.hub import Hub
 from h5sup.ffmpeg.media import Input
 
 FAILURES: dict[DeviceFailure, Failure] = {
@@ -26,6 +30,7 @@ FAILURES: dict[DeviceFailure, Failure] = {
 }
 GONE = frozenset({DeviceFailure.UNREACHABLE, DeviceFailure.NO_ANSWER})
 PICTURE_S = 1.0  # a picture this old is shown again rather than fetched anew
+PICTURE_PAUSE_S = 10.0  # after a camera gave none
 
 
 class Cameras(Protocol):
@@ -38,8 +43,10 @@ class Cameras(Protocol):
 class OnvifSource:
     """The camera behind one source. Owned by the Source."""
 
-    def __init__(self, config: SourceConfig, cameras: Cameras) -> None:
+    def __init__(self, config: SourceConfig, cameras: Cameras, hub: Hub) -> None:
         self._config = config
+        self._hub = hub
+        self._listening: asyncio.Task[None] | None = None
         self.camera = cameras.camera(address_of(config))
         self.steering: Steerable = OnvifSteering(self.camera, config.onvif_profile_main)
         """What moves it; says so itself where it can't be moved."""
@@ -48,7 +55,20 @@ class OnvifSource:
         self._is_known = False
         self._proven: dict[str, bool] = {}
         self._picture: tuple[float, bytes] | None = None
+        self._no_picture: tuple[float, DeviceError] | None = None
         self._fetching = asyncio.Lock()
+
+    def start(self) -> None:
+        """Listen to what the camera notices, also while nobody watches."""
+        events = OnvifEvents(self.camera, self._tell, source_logger(self._config.token))
+        self._listening = asyncio.create_task(events.run(), name=f"events of {self._config.token}")
+
+    async def aclose(self) -> None:
+        """Listen no longer."""
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
 
     @property
     def main(self) -> str:
@@ -110,10 +130,25 @@ class OnvifSource:
         """Return a JPEG by the camera's own address; raises DeviceError."""
         loop = asyncio.get_running_loop()
         async with self._fetching:
-            if self._picture is None or loop.time() - self._picture[0] > PICTURE_S:
+            if self._picture is not None and loop.time() - self._picture[0] < PICTURE_S:
+                return self._picture[1]
+            if self._no_picture is not None and loop.time() < self._no_picture[0]:
+                raise DeviceError(self._no_picture[1].failure, str(self._no_picture[1]))
+            try:
                 token = self.main or (await self._ask()).token
-                self._picture = (loop.time(), await self.camera.picture(token))
-            return self._picture[1]
+                jpeg = await self.camera.picture(token)
+            except DeviceError as error:
+                self._no_picture = (loop.time() + PICTURE_PAUSE_S, error)
+                raise
+            self._picture = (loop.time(), jpeg)
+            return jpeg
+
+    def _tell(self, noticed: Noticed) -> None:
+        token = self._config.token
+        if noticed.kind == "motion":
+            self._hub.tell(Motion(token, noticed.is_on))
+        else:
+            self._hub.tell(AlarmIn(token, noticed.source, noticed.is_on))
 
     async def _ask(self) -> OnvifProfile:
         config, profiles = self._config, await self.camera.profiles()

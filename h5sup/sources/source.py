@@ -47,7 +47,7 @@ class Source:
         self._media_root = media_root
         always = config.connect != "ondemand"
         self._presence = Presence(config.token, hub)
-        self.onvif = OnvifSource(config, cameras) if config.type == "onvif" else None
+        self.onvif = OnvifSource(config, cameras, hub) if config.type == "onvif" else None
         """The camera, where it is asked for its addresses."""
         self.main = self._build_input(
             "main", config.url, always=always, on_state=self._presence.note
@@ -106,12 +106,16 @@ class Source:
 
     def start(self) -> None:
         """Start what always runs."""
+        if self.onvif is not None:
+            self.onvif.start()
         if self.main.always:
             self.main.start()
 
     async def aclose(self, reason: str) -> None:
         """Stop everything; viewers are dismissed with the reason."""
         self._presence.close(reason)
+        if self.onvif is not None:
+            await self.onvif.aclose()
         await asyncio.gather(*(sound.aclose() for sound in self._sounds.values()))
         derived = list(self._derived.values())
         await asyncio.gather(*(feed.aclose(reason) for feed in derived))

@@ -142,7 +142,7 @@ class FakePictures:
     async def jpeg(self, token: str) -> bytes | None:
         if self.error is not None:
             raise self.error
-        if token not in ("front", "back"):
+        if token not in ("front", "back", "back2"):
             raise NotFoundError("there is no source with this token")
         return self.by_token.get(token)
 

@@ -9,6 +9,7 @@ import pytest
 from h5sup.devices.model import DeviceError, DeviceFailure
 from h5sup.devices.onvif.connection import Address
 from tests.api.conftest import Backend
+from tests.api.fakes import CAMERAS_OWN, JPEG, LOADING
 
 PROBE = "OnvifProbe?ip=192.0.2.7&port=8000&user=admin&password=hidden-one"
 ADD = "AddSrcONVIF?token=cam&name=Cam&ip=192.0.2.7&port=8000&user=admin&password=hidden-one"
@@ -133,3 +134,17 @@ async def test_where_its_picture_is_and_which_profiles_it_has_found_are_shown(
         "Profile_2",
     )
     assert (shown["strSrcIpAddress"], shown["strSrcPort"]) == ("192.0.2.7", "8000")
+
+
+async def test_before_the_first_frame_the_cameras_own_picture_is_shown(backend: Backend) -> None:
+    await call(backend, ADD.replace("token=cam", "token=back2"))
+    camera = backend.sources.get("back2").onvif
+    assert camera is not None
+    path = f"/api/v1/GetImage?token=back2&session={backend.sign_in()}"
+    backend.pictures.by_token["back2"] = JPEG
+    assert await (await backend.get(path)).read() == JPEG
+    del backend.pictures.by_token["back2"]
+    assert await (await backend.get(path)).read() == CAMERAS_OWN
+    camera.error = DeviceError(DeviceFailure.NO_ANSWER, "it did not answer")
+    response = await backend.get(path)
+    assert (response.status, await response.read()) == (200, LOADING)

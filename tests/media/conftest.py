@@ -16,6 +16,7 @@ from h5sup.bus.fragment import Fragment
 from h5sup.config.loading import load_profiles, parse_source
 from h5sup.config.model import HlsConfig, LimitsConfig
 from h5sup.devices.onvif.api import Onvif
+from h5sup.devices.onvif.soap import Book
 from h5sup.events.hub import Hub
 from h5sup.ffmpeg.process import Launcher
 from h5sup.ffmpeg.tools import find_tools
@@ -24,6 +25,8 @@ from h5sup.sources.registry import Registry
 from h5sup.sources.source import Source
 
 PROFILES = Path(__file__).resolve().parents[2] / "ffmpeg_profiles"
+
+WSDL = Book()  # each of its files is read once for all tests
 
 
 class MemoryStore:
@@ -123,7 +126,7 @@ def station(tmp_path: Path) -> StationMaker:
             ram=tmp_path / "ram",
         )
         hub = Hub()
-        onvif = Onvif(timeout_s=2.0)
+        onvif = Onvif(timeout_s=2.0, book=WSDL)
         registry = Registry(workshop, media_root, MemoryStore(), hub, onvif)
         try:
             yield Station(registry, workshop.ram, media_root, hub)

@@ -6,8 +6,11 @@ import asyncio
 
 import pytest
 
+from h5sup.devices.model import DeviceError
+from h5sup.devices.model import Motion as Steer
+from h5sup.events.event import AlarmIn, Motion
 from tests.fakes.clips import Clips
-from tests.fakes.onvif_camera import OnvifCamera
+from tests.fakes.onvif_camera import JPEG, OnvifCamera
 from tests.fakes.rtsp_camera import RtspCamera
 from tests.media.conftest import Station, StationMaker
 
@@ -49,11 +52,12 @@ async def test_a_camera_plays_large_and_small_and_is_found_again(
         assert source.onvif.url == f"rtsp://127.0.0.1:{rtsp.port}/h264_aac"
         small.release()
 
-        asked = len(camera.asked)
+        asked = camera.asked.count("GetProfiles")
         await rtsp.kick("h264_aac")
         await base.until(lambda: not source.is_online)
         await base.until(lambda: source.is_online)
-        assert len(camera.asked) == asked  # an address that was good is tried again as it is
+        # an address that was good is tried again as it is
+        assert camera.asked.count("GetProfiles") == asked
         large.release()
 
 
@@ -72,3 +76,46 @@ async def test_a_profile_that_is_not_there_is_named(station: StationMaker) -> No
             base.registry.get("front"),
             "no profile 'Profile_9'; it has: Profile_1, Profile_2, Profile_3",
         )
+
+
+async def test_what_a_camera_notices_and_shows_needs_no_media(station: StationMaker) -> None:
+    async with OnvifCamera(rtsp_port=1) as camera, station() as base:
+        heard = base.hub.subscribe(lambda event: isinstance(event.what, Motion | AlarmIn))
+        await add(base, camera, connect="ondemand")
+        source = base.registry.get("front")
+        camera.tell("tns1:VideoSource/MotionAlarm", "State", "true")
+        camera.tell("tns1:Device/Trigger/DigitalInput", "LogicalState", "true")
+        async with asyncio.timeout(10):
+            assert (await heard.next()).what == Motion("front", is_on=True)
+            assert (await heard.next()).what == AlarmIn("front", "in1", is_on=True)
+
+        assert source.onvif is not None
+        assert await source.onvif.picture() == JPEG
+        assert await source.onvif.picture() == JPEG  # shown again, not fetched again
+        assert camera.asked.count("GetSnapshotUri") == 1
+        await base.registry.delete("front")
+        assert camera.listeners == 0
+
+
+async def test_a_camera_that_gives_no_picture_is_not_asked_at_once_again(
+    station: StationMaker,
+) -> None:
+    async with OnvifCamera(jpeg=b"no", has_events=False) as camera, station() as base:
+        await add(base, camera, connect="ondemand")
+        onvif = base.registry.get("front").onvif
+        assert onvif is not None
+        for _ in range(3):
+            with pytest.raises(DeviceError, match="no JPEG"):
+                await onvif.picture()
+        assert camera.asked.count("GetSnapshotUri") == 1
+
+
+async def test_a_camera_that_moves_is_steered_by_its_source(station: StationMaker) -> None:
+    async with OnvifCamera(rtsp_port=1) as camera, station() as base:
+        await add(base, camera, connect="ondemand")
+        steering = base.registry.get("front").steering
+        assert steering is not None
+        await steering.move(Steer(pan=1))
+        assert camera.moving == {"PanTilt": (1.0, 0.0)}
+        await steering.stop()
+        assert not camera.moving

@@ -18,7 +18,6 @@ from h5sup.devices.onvif.soap import Book
 
 XML_THREADS = 2  # Python runs one of them at a time anyway
 MAX_SEARCHES = 4  # they wait for each other, up to a minute each
-SOCKETS = 64
 
 
 class Onvif:
@@ -71,7 +70,8 @@ class Onvif:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 # cheap cameras hold on to connections that they forget to answer on
-                connector=aiohttp.TCPConnector(limit=SOCKETS, force_close=True),
+                # and each camera holds one until something happens: there is no bound but theirs
+                connector=aiohttp.TCPConnector(limit=0, force_close=True),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),  # each request has its own
                 auto_decompress=False,

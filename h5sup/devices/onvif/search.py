@@ -81,7 +81,7 @@ def _read_address(address: str, model: str) -> Found | None:
     except ValueError:
         return None
     host = parts.hostname or ""
-    if parts.scheme != "http" or not host or not host.isprintable():
+    if parts.scheme != "http" or not host or not address.strip().isprintable():
         return None
     return Found(host, port, path_of(address.strip()[:512]), model)
 

@@ -10,6 +10,7 @@ import logging
 import sysconfig
 import threading
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.util import find_spec
@@ -135,7 +136,7 @@ class Book:
         envelope = found.create(**parameters).content
         if service in ADDRESSED:
             WsAddressingPlugin().egress(envelope, {}, found, {"address": address})
-            get_or_create_header(envelope).extend(headers)
+            get_or_create_header(envelope).extend(deepcopy(one) for one in headers)
         if login is not None:
             token = UsernameToken(
                 login.user, login.password, use_digest=True, created=login.now, zulu_timestamp=True
@@ -146,11 +147,16 @@ class Book:
         return Message(body, kind)
 
     def decode(self, service: str, operation: str, body: bytes) -> Any:
-        """Return an answer as dicts and lists; raises SoapFaultError, DeviceError."""
+        """Return an answer as dicts and lists; raises SoapFaultError, DeviceError.
+
+        What PullMessages brings comes as an element: zeep loses the topics in it.
+        """
         import zeep.exceptions
         from zeep.helpers import serialize_object
 
         envelope = parse(body)
+        if operation == "PullMessages":
+            return find_child(find_child(envelope, "Body"), "PullMessagesResponse")
         try:
             answer = self._operation(service, operation).process_reply(envelope)
         except (

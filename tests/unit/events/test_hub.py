@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from h5sup.config.model import EventName
-from h5sup.events.event import DiskLow, LoginFailed, Offline, Online, What
+from h5sup.events.event import AlarmIn, DiskLow, LoginFailed, Motion, Offline, Online, What
 from h5sup.events.hub import Hub
 from h5sup.events.wire import NAMES, encode
 
@@ -85,6 +85,19 @@ async def test_who_has_closed_hears_nothing() -> None:
                 "strDisk": "ram",
                 "nFreeBytes": 5,
                 "nTotalBytes": 100,
+            },
+        ),
+        (
+            Motion("front", is_on=True),
+            {"type": "H5S_EVENT_MOTION", "strToken": "front", "strState": "on"},
+        ),
+        (
+            AlarmIn("front", "in1", is_on=False),
+            {
+                "type": "H5S_EVENT_ALARM_IN",
+                "strToken": "front",
+                "strInput": "in1",
+                "strState": "off",
             },
         ),
         (

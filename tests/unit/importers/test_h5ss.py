@@ -87,6 +87,42 @@ def test_file_is_to_be_copied_below_the_media_folder(whole: Outcome) -> None:
     assert "paths.media_root" in whole.line("source.src[4].strUrl", Fate.CHANGED)
 
 
+def test_an_onvif_camera_is_asked_for_its_addresses(whole: Outcome) -> None:
+    dome = whole.sources["dome"]
+    assert (dome["type"], dome["host"], dome["port"]) == ("onvif", "192.0.2.14", 80)
+    assert (dome["user"], dome["password"]) == ("admin", "cam-secret-5")
+    assert not {"url", "onvif_profile_main"} & dome.keys()
+
+
+def test_an_onvif_cameras_profiles_and_path_come_along() -> None:
+    source = of_source(
+        nType="H5_ONVIF",
+        strUrl="rtsp://10.0.0.1/told-last",
+        strSrcIpAddress="192.0.2.1",
+        strSrcPort="8000",
+        strOnvifAddr="/onvif/dev",
+        bOnvifProfileAuto=False,
+        strOnvifProfileMain="Profile_1",
+        strOnvifProfileSub="Profile_2",
+    )
+    assert (source["host"], source["port"], source["onvif_addr"]) == (
+        "192.0.2.1",
+        8000,
+        "/onvif/dev",
+    )
+    assert (source["onvif_profile_main"], source["onvif_profile_sub"]) == (
+        "Profile_1",
+        "Profile_2",
+    )
+    auto = of_source(
+        nType="H5_ONVIF",
+        strSrcIpAddress="h",
+        bOnvifProfileAuto=True,
+        strOnvifProfileMain="Profile_1",
+    )
+    assert "onvif_profile_main" not in auto
+
+
 @pytest.mark.parametrize(
     ("where", "words"),
     [
@@ -94,7 +130,6 @@ def test_file_is_to_be_copied_below_the_media_folder(whole: Outcome) -> None:
         ("rtsp", "no such output"),
         ("system.nRecordInDay", "recordings"),
         ("source.bEnablePreRecord", "recordings"),
-        ("source.src[6]", "ONVIF"),
         ("source.src[7]", "pushed sources"),
         ("source.src[8]", "url is not an address, check host and port"),
         ("source.src[9]", "would take for a variable"),

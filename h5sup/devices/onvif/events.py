@@ -1,0 +1,228 @@
+"""What an ONVIF camera notices: motion and inputs, by a PullPoint subscription (Core §9.1).
+
+The camera holds each question until something happens, so that it is told at once and costs
+nothing meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Literal
+
+from yarl import URL
+
+from h5sup.devices.model import DeviceError, DeviceFailure
+from h5sup.devices.onvif.camera import Camera
+from h5sup.devices.onvif.messages import path_of
+from h5sup.devices.onvif.soap import find_child, local_name
+
+PULL_S = 20  # routers forget connections that are silent for longer
+LIFE_S = 60  # of a subscription that nobody renews
+RENEW_S = 25.0
+SHORTEST_PULL_S = 0.2  # a camera that answers at once has us ask no faster
+MESSAGES = 32  # of one answer
+MAX_STATES = 32  # what one camera can have: inputs, and rules that see motion
+FIRST_PAUSE_S = 2.0
+LONGEST_PAUSE_S = 120.0
+YES = frozenset({"true", "1", "on", "active"})
+
+Kind = Literal["motion", "input"]
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something that a camera sees begin or end."""
+
+    kind: Kind
+    source: str
+    """Which input or which rule; empty where the camera has but one."""
+    is_on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """Where a camera keeps what it has noticed for us."""
+
+    place: URL
+    headers: Sequence[Any]
+    """What the camera wants back with each question (WS-Addressing 1.0 §2.1)."""
+
+
+class OnvifEvents:
+    """Listens to one camera. `run()` is called once, as a task; cancel it to stop."""
+
+    def __init__(
+        self,
+        camera: Camera,
+        tell: Callable[[Noticed], None],
+        logger: logging.Logger,
+        *,
+        first_pause_s: float = FIRST_PAUSE_S,
+        renew_s: float = RENEW_S,
+    ) -> None:
+        """Take whom to tell of each change."""
+        self._camera = camera
+        self._tell = tell
+        self._logger = logger
+        self._first_pause_s = first_pause_s
+        self._renew_s = renew_s
+        self._states: dict[tuple[Kind, str], bool] = {}
+        self._last_sentence = ""
+
+    async def run(self) -> None:
+        """Listen until cancelled, or until the camera says that it tells no events."""
+        pause_s = self._first_pause_s
+        while True:
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            try:
+                await self._listen()
+            except DeviceError as error:
+                self._forget_states()
+                if error.failure is DeviceFailure.UNSUPPORTED:
+                    self._logger.info("the camera tells no events")
+                    return
+                self._note(str(error))
+            if loop.time() - began > LONGEST_PAUSE_S:
+                pause_s = self._first_pause_s
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    async def _listen(self) -> None:
+        """Subscribe and hear what there is, until the camera fails. Raises DeviceError."""
+        given = {"InitialTerminationTime": f"PT{LIFE_S}S"}
+        answer = await self._camera.ask("events", "CreatePullPointSubscription", given)
+        subscription = read_subscription(answer, self._camera.address.at)
+        self._note("")
+        try:
+            await self._hear(subscription)
+        except asyncio.CancelledError:
+            await self._leave(subscription)
+            raise
+
+    async def _hear(self, subscription: Subscription) -> None:
+        loop = asyncio.get_running_loop()
+        renewed = loop.time()
+        given = {"Timeout": f"PT{PULL_S}S", "MessageLimit": MESSAGES}
+        while True:
+            began = loop.time()
+            answer = await self._ask("pullpoint", "PullMessages", subscription, given, PULL_S)
+            self._take(read_notices(answer))
+            now = loop.time()
+            if now - renewed >= self._renew_s:
+                life = {"TerminationTime": f"PT{LIFE_S}S"}
+                await self._ask("subscription", "Renew", subscription, life)
+                renewed = now
+            await asyncio.sleep(max(0.0, SHORTEST_PULL_S - (now - began)))
+
+    async def _leave(self, subscription: Subscription) -> None:
+        """Give the camera its place back: small ones have few. It is no matter if that fails."""
+        try:
+            async with asyncio.timeout(1.0):
+                await self._ask("subscription", "Unsubscribe", subscription, {})
+        except (DeviceError, TimeoutError) as error:
+            self._logger.debug("the camera did not let go: %s", error)
+
+    async def _ask(
+        self,
+        service: str,
+        operation: str,
+        subscription: Subscription,
+        given: Mapping[str, Any],
+        more_s: float = 0.0,
+    ) -> Any:
+        return await self._camera.ask(
+            service,
+            operation,
+            given,
+            place=subscription.place,
+            headers=subscription.headers,
+            more_s=more_s,
+        )
+
+    def _take(self, notices: Sequence[Noticed]) -> None:
+        """Tell what has changed, of each only how it is now."""
+        newest = {(one.kind, one.source): one for one in notices}
+        for key, notice in newest.items():
+            if key not in self._states and len(self._states) >= MAX_STATES:
+                continue
+            before = self._states.get(key, False)
+            self._states[key] = notice.is_on
+            if notice.is_on != before:
+                self._tell(notice)
+
+    def _forget_states(self) -> None:
+        """Tell the end of what can't be seen any more."""
+        states, self._states = self._states, {}
+        for (kind, source), is_on in states.items():
+            if is_on:
+                self._tell(Noticed(kind, source, is_on=False))
+
+    def _note(self, sentence: str) -> None:
+        """Log what is wrong once, and that it is right again."""
+        if sentence and sentence != self._last_sentence:
+            self._logger.warning("its events are not heard: %s", sentence)
+        elif self._last_sentence and not sentence:
+            self._logger.info("its events are heard again")
+        self._last_sentence = sentence
+
+
+def read_subscription(answer: Any, at: Callable[[str], URL]) -> Subscription:
+    """Return where CreatePullPointSubscription has put us; raises DeviceError."""
+    reference = answer.get("SubscriptionReference") if isinstance(answer, Mapping) else None
+    reference = reference if isinstance(reference, Mapping) else {}
+    address = reference.get("Address")
+    told = address.get("_value_1") if isinstance(address, Mapping) else address
+    if not isinstance(told, str):
+        raise DeviceError(
+            DeviceFailure.NOT_UNDERSTOOD, "the camera does not say where its events are"
+        )
+    parameters = reference.get("ReferenceParameters")
+    headers = parameters.get("_value_1") if isinstance(parameters, Mapping) else None
+    listed = headers if isinstance(headers, list) else []
+    return Subscription(
+        at(path_of(told.strip())), [one for one in listed if hasattr(one, "tag")][:8]
+    )
+
+
+def read_notices(answer: Any) -> list[Noticed]:
+    """Return what PullMessages brought of motion and inputs."""
+    found = []
+    for message in islice(() if answer is None else answer, MESSAGES + 2):
+        if local_name(message) == "NotificationMessage":
+            notice = _read_notice(message)
+            if notice is not None:
+                found.append(notice)
+    return found
+
+
+def _read_notice(message: Any) -> Noticed | None:
+    topic = find_child(message, "Topic")
+    kind = None if topic is None else kind_of(str(topic.text or ""))
+    told = find_child(find_child(message, "Message"), "Message")
+    values = list(_items(find_child(told, "Data")))
+    if kind is None or not values:
+        return None
+    name = "/".join(_items(find_child(told, "Source")))[:64]
+    return Noticed(kind, name if name.isprintable() else "", values[0].strip().lower() in YES)
+
+
+def kind_of(topic: str) -> Kind | None:
+    """Return what a topic is about (Core §9.6, Analytics annex, makers' usage)."""
+    steps = [step.rpartition(":")[2].lower() for step in topic.strip().split("/")]
+    if "digitalinput" in steps:
+        return "input"
+    if steps[-1] in ("motion", "motionalarm"):
+        return "motion"
+    return None
+
+
+def _items(element: Any) -> Iterator[str]:
+    """Yield the values of an element's simple items."""
+    for child in () if element is None else element:
+        if local_name(child) == "SimpleItem":
+            yield str(child.get("Value") or "")
