@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from h5sup.base.errors import UnavailableError
@@ -237,3 +238,33 @@ async def test_opus_beside_pictures_as_they_lie(tmp_path: Path, clips: Clips) ->
         await seen.to_end()
         assert seen.viewer.audio_end_s == pytest.approx(seen.viewer.end_s, abs=0.1)
         assert [first for first, _ in runs_from(await seen.shown())] == [0, 150]
+
+
+async def test_few_pictures_with_sound_between_them(tmp_path: Path, clips: Clips) -> None:
+    mediastore = Mediastore(tmp_path)
+    mediastore.record(clips["h264_fps5"], NOON)
+    async with theatre(tmp_path, mediastore) as made, made.watch(40) as seen:
+        seen.player.start()
+        await seen.play(1.5)
+        assert seen.viewer.audio_end_s == pytest.approx(seen.viewer.end_s, abs=0.5)
+        frames = len(seen.viewer.sounds)
+        seen.player.set_speed(4)
+        await seen.play(0.5)
+        assert len(seen.viewer.sounds) - frames > 15  # silence goes on
+        assert seen.viewer.audio_end_s == pytest.approx(seen.viewer.end_s, abs=0.05)
+
+
+async def test_an_ffmpeg_that_dies_ends_the_playback_with_a_reason(
+    tmp_path: Path, clips: Clips
+) -> None:
+    mediastore = Mediastore(tmp_path)
+    mediastore.record(clips["hevc_aac"], NOON)
+    async with theatre(tmp_path, mediastore) as made, made.watch(8) as seen:
+        assert made.playbacks.converting == 1
+        seen.player.start()
+        await seen.play(0.2)
+        (pid,) = child_processes()
+        psutil.Process(pid).kill()
+        with pytest.raises(UnavailableError, match="could not be converted"):
+            await seen.play(3.0)
+    assert made.playbacks.converting == 0
