@@ -2,8 +2,8 @@
 
 For devices/hik and devices/dahua, which bring paths and messages. What holds for each of them:
 redirects are not followed, nothing is unpacked, an answer has a largest size and a time, and of
-certificates nothing is expected: recorders have none that anybody signed. A device that refuses the
-password is not asked again by this object; one that locks its user out is, when that is over.
+certificates nothing is expected: recorders have none that anybody signed. A device that refuses
+the password is not asked again by this object; one that locks its user out is, when that is over.
 """
 
 from __future__ import annotations
@@ -268,7 +268,7 @@ class DeviceHttp:
 
 
 async def _choose(tasks: list[asyncio.Task[HttpPort]], places: tuple[HttpPort, ...]) -> HttpPort:
-    """Return the likeliest place that answers first, or raise what says most about why none did."""
+    """Return the likeliest place of the first to answer, or raise the failure that says most."""
     waiting: set[asyncio.Task[HttpPort]] = set(tasks)
     while waiting:
         done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""XML from strangers (W3C XML 1.0), as a small tree: no DTD, so no entities, and all of it bounded.
+"""XML from strangers (W3C XML 1.0), as a small tree: no DTD, so no entities, and all bounded.
 
 Names are local: what stands before a colon is dropped, since devices of one brand use several
 namespaces for the same thing, and forget to declare them. expat does the reading.
@@ -73,7 +73,7 @@ def parse_xml(data: bytes) -> Element:
 
 
 def escape_xml(text: str) -> str:
-    """Return `text` as it stands in an element; letters that XML has no way to write are dropped."""
+    """Return `text` as it stands in an element, without letters that XML has no way to write."""
     return escape(NOT_A_LETTER.sub("", text))
 
 

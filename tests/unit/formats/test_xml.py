@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -91,7 +92,5 @@ def test_escaped_text_comes_back(text: str) -> None:
 @given(st.binary(max_size=200))
 def test_random_bytes_raise_nothing_else(data: bytes) -> None:
     for sent in (data, b"<a>" + data + b"</a>"):
-        try:
+        with suppress(MediaFormatError):
             parse_xml(sent)
-        except MediaFormatError:
-            pass

@@ -1,0 +1,1 @@
+"""Recorders and cameras of Hikvision, asked by ISAPI over HTTP."""

@@ -1,0 +1,504 @@
+"""A Hikvision recorder by real sockets: found, listed, steered and searched, whatever it does."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from h5sup.devices.hik.api import HikRecorder
+from h5sup.devices.http import HttpPort, list_ports
+from h5sup.devices.model import DeviceError, DeviceFailure, Motion, Recorder, Steerable, Switch
+from tests.fakes.hik_recorder import FakeHik, Fault, Recorded, Slot
+
+pytestmark = pytest.mark.media
+
+INFO = "/ISAPI/System/deviceInfo"
+SEARCH = "/ISAPI/ContentMgmt/search"
+BEGIN = datetime(2026, 11, 23, 16, tzinfo=UTC)  # midnight of the 24th by the fake's clock
+END = BEGIN + timedelta(days=1)
+
+
+@asynccontextmanager
+async def opened(
+    fake: FakeHik, timeout_s: float = 5, **changes: Any
+) -> AsyncIterator[HikRecorder]:
+    """Give a recorder that talks to the fake."""
+    recorder = HikRecorder(fake.config(**changes), timeout_s=timeout_s, find_timeout_s=0.4)
+    _: Recorder = recorder  # what the rest of h5sup takes it for
+    try:
+        yield recorder
+    finally:
+        await recorder.close()
+
+
+async def failure(fake: FakeHik, **changes: Any) -> DeviceError:
+    """Return why its channels can't be had."""
+    async with opened(fake, **changes) as recorder:
+        with pytest.raises(DeviceError) as caught:
+            await recorder.channels()
+        return caught.value
+
+
+def asked(fake: FakeHik) -> list[str]:
+    """Return the paths that were asked for with a login."""
+    return [path for _, path, _ in fake.requests]
+
+
+def wall(day: int, hour: int) -> datetime:
+    """Return a time of November by the device's clock."""
+    return datetime(2026, 11, day, hour)  # noqa: DTZ001 (a wall clock has no zone)
+
+
+def minutes(count: int, kind: str = "timing") -> list[Recorded]:
+    """Return recordings of 40 s, one a minute, from midnight by the device's clock."""
+    midnight = wall(24, 0)
+    return [
+        Recorded(
+            midnight + timedelta(minutes=n), midnight + timedelta(minutes=n, seconds=40), kind
+        )
+        for n in range(count)
+    ]
+
+
+async def test_channels_come_with_names_and_online_state() -> None:
+    names = [
+        Slot(1, "Gate <&> 大门"),
+        Slot(2, "Yard", is_online=False),
+        Slot(3, "", is_online=None),
+    ]
+    async with FakeHik(ip=names) as fake, opened(fake) as recorder:
+        found = await recorder.channels()
+        assert [(each.number, each.name, each.is_online) for each in found] == [
+            (1, "Gate <&> 大门", True),
+            (2, "Yard", False),
+            (3, "Channel 3", True),
+        ]
+        assert recorder.info is not None
+        assert (recorder.info.kind, recorder.info.model) == ("NVR", "DS-FAKE")
+        assert fake.wrong_logins == 0
+
+
+async def test_a_recorder_that_knows_no_state_counts_its_channels_as_online() -> None:
+    async with (
+        FakeHik(ip=[Slot(1, "A", is_online=False)], knows_status=False) as fake,
+        opened(fake) as recorder,
+    ):
+        assert [each.is_online for each in await recorder.channels()] == [True]
+
+
+async def test_analog_inputs_stand_beside_cameras_on_the_network() -> None:
+    wired = [Slot(1, "Hall"), Slot(2, "Cellar", is_online=False), Slot(4, "off", is_online=None)]
+    async with (
+        FakeHik(kind="DVR", ip=[Slot(17, "Net")], analog=wired) as fake,
+        opened(fake) as recorder,
+    ):
+        found = await recorder.channels()
+    assert [(each.number, each.is_online) for each in found] == [(1, True), (2, False), (17, True)]
+
+
+async def test_a_lone_camera_is_one_channel() -> None:
+    async with (
+        FakeHik(kind="IPCamera", ip=None, analog=[Slot(1, "Camera 01")]) as fake,
+        opened(fake) as recorder,
+    ):
+        assert [each.number for each in await recorder.channels()] == [1]
+    async with (
+        FakeHik(kind="IPCamera", ip=None, streams=[101, 102, 201]) as fake,
+        opened(fake) as recorder,
+    ):
+        assert [(c.number, c.name) for c in await recorder.channels()] == [
+            (1, "Lobby"),
+            (2, "Lobby"),
+        ]
+        before = len(fake.requests)
+        await recorder.channels()
+        assert len(fake.requests) - before == 1, "what it has not is not asked for each time"
+
+
+async def test_what_a_device_lies_about_its_channels_is_left_out() -> None:
+    lies = [Slot(n, "x" * 500) for n in (0, -1, 70_000, 10**30, "../1", "", 2, 2)]
+    async with FakeHik(ip=lies) as fake, opened(fake) as recorder:
+        found = await recorder.channels()
+        assert [each.number for each in found] == [2]
+        assert len(found[0].name) == 128
+
+
+async def test_a_recorder_without_cameras_has_none() -> None:
+    async with FakeHik() as fake, opened(fake) as recorder:
+        assert await recorder.channels() == ()
+
+
+async def test_addresses_are_of_the_host_that_was_given() -> None:
+    async with FakeHik(ip=[Slot(1, "A")], rtsp_port=10554) as fake:
+        async with opened(fake) as recorder:
+            assert recorder.live(1, sub=False).url == "rtsp://127.0.0.1:554/Streaming/Channels/101"
+            await recorder.channels()
+            live = recorder.live(12, sub=True)
+            assert live.url == "rtsp://127.0.0.1:10554/Streaming/Channels/1202"
+            assert (live.user, live.password) == (fake.user, fake.password)
+            assert recorder.playback(1, BEGIN, END).url == (
+                "rtsp://127.0.0.1:10554/Streaming/tracks/101"
+                "?starttime=20261124T000000Z&endtime=20261125T000000Z"
+            )
+        async with opened(fake, rtsp_port=20554) as recorder:
+            await recorder.channels()
+            assert ":20554/" in recorder.live(1, sub=False).url
+            assert "/ISAPI/Security/adminAccesses" not in asked(fake)[-3:]
+        fake.tells_ports = False
+        async with opened(fake) as recorder:
+            await recorder.channels()
+            assert ":554/" in recorder.live(1, sub=False).url
+    async with opened(FakeHik(), host="2001:db8::7", rtsp_port=554) as recorder:
+        assert recorder.live(1, sub=False).url.startswith("rtsp://[2001:db8::7]:554/")
+
+
+def test_ports_are_tried_in_order() -> None:
+    assert [(place.port, place.is_tls) for place in list_ports(8000, 0)] == [
+        (8000, False), (8000, True), (80, False), (443, True), (8080, False), (81, False)
+    ]  # fmt: skip
+    assert list_ports(443, 0)[:2] == (HttpPort(443, is_tls=True), HttpPort(443))
+    assert list_ports(8000, 8443) == (HttpPort(8443), HttpPort(8443, is_tls=True))
+
+
+async def test_http_is_found_at_the_port_that_was_given() -> None:
+    async with (
+        FakeHik(ip=[Slot(1, "A")]) as fake,
+        opened(fake, port=fake.port, http_port=0) as recorder,
+    ):
+        assert len(await recorder.channels()) == 1
+
+
+async def test_a_wrong_password_is_tried_once() -> None:
+    async with (
+        FakeHik(ip=[Slot(1, "A")]) as fake,
+        opened(fake, password="wrong") as recorder,
+    ):
+        for _ in range(5):
+            with pytest.raises(DeviceError, match="refuses the user name or the password") as e:
+                await recorder.channels()
+            assert e.value.failure is DeviceFailure.WRONG_PASSWORD
+        with pytest.raises(DeviceError, match="password"):
+            await recorder.search(1, BEGIN, END)
+        with pytest.raises(DeviceError, match="password"):
+            await recorder.steering(1).stop()
+        assert fake.wrong_logins == 1
+
+
+async def test_many_at_once_do_not_lock_the_device() -> None:
+    async with FakeHik(ip=[Slot(1, "A")]) as fake, opened(fake) as recorder:
+        await recorder.channels()
+        fake.password = "changed"
+        calls = [recorder.channels() for _ in range(20)]
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        assert all(isinstance(result, DeviceError) for result in results)
+        assert 0 < fake.wrong_logins < fake.lock_after
+
+
+async def test_a_login_computed_too_long_ago_is_computed_anew() -> None:
+    async with FakeHik(ip=[Slot(1, "A")]) as fake, opened(fake) as recorder:
+        await recorder.channels()
+        fake.expire_nonces()
+        assert len(await recorder.channels()) == 1
+
+
+async def test_a_lock_is_told_apart_and_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with FakeHik(ip=[Slot(1, "A")], wrong_logins=5) as fake, opened(fake) as recorder:
+        with pytest.raises(
+            DeviceError, match="locked the user out after wrong logins, for 30 min"
+        ) as caught:
+            await recorder.channels()
+        assert caught.value.failure is DeviceFailure.LOCKED_OUT
+        fake.wrong_logins = 0
+        with pytest.raises(DeviceError, match="locked"):
+            await recorder.channels()
+        assert fake.requests == []
+        loop = asyncio.get_running_loop()
+        real = loop.time
+        monkeypatch.setattr(loop, "time", lambda: real() + 1800)
+        assert len(await recorder.channels()) == 1
+
+
+async def test_a_device_without_digest_is_told_so() -> None:
+    async with FakeHik(ip=[Slot(1, "A")], schemes=("Basic",)) as fake:
+        told = await failure(fake)
+        assert told.failure is DeviceFailure.NOT_UNDERSTOOD
+    async with (
+        FakeHik(ip=[Slot(1, "A")], schemes=("Digest", "Basic")) as fake,
+        opened(fake) as recorder,
+    ):
+        assert len(await recorder.channels()) == 1
+
+
+async def test_a_user_name_with_a_colon_is_refused() -> None:
+    async with FakeHik() as fake:
+        assert "colon" in str(await failure(fake, user="a:b"))
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "sentence"),
+    [
+        (Fault.SILENT, DeviceFailure.NO_ANSWER, "no answer|takes longer"),
+        (Fault.SLOW, DeviceFailure.NO_ANSWER, "no answer|takes longer"),
+        (Fault.BROKEN_XML, DeviceFailure.NOT_UNDERSTOOD, "not XML"),
+        (Fault.BOMB, DeviceFailure.NOT_UNDERSTOOD, "document type"),
+        (Fault.EXTERNAL, DeviceFailure.NOT_UNDERSTOOD, "document type"),
+        (Fault.HUGE, DeviceFailure.NOT_UNDERSTOOD, "more than 1 MB"),
+        (Fault.PACKED, DeviceFailure.NOT_UNDERSTOOD, "packs"),
+        (Fault.REDIRECTS, DeviceFailure.NOT_UNDERSTOOD, "redirects"),
+        (Fault.BUSY, DeviceFailure.NO_ANSWER, "deviceBusy"),
+        (Fault.CLOSES, DeviceFailure.UNREACHABLE, "closed"),
+    ],
+)
+@pytest.mark.parametrize("path", [INFO, "/ISAPI/ContentMgmt/InputProxy/channels"])
+async def test_misbehaviour_gets_a_sentence(
+    path: str, fault: Fault, kind: DeviceFailure, sentence: str
+) -> None:
+    async with FakeHik(ip=[Slot(1, "A")], faults={path: fault}) as fake:
+        began = time.monotonic()
+        hangs = fault in (Fault.SILENT, Fault.SLOW)
+        async with opened(fake, timeout_s=0.3 if hangs else 5) as recorder:
+            with pytest.raises(DeviceError, match=sentence) as caught:
+                await recorder.channels()
+            assert caught.value.failure is kind
+            assert time.monotonic() - began < 3
+            fake.faults.clear()
+            assert len(await recorder.channels()) == 1, "it goes on when the device does"
+
+
+@pytest.mark.parametrize("where", ["127.0.0.1", "169.254.169.254", "[::1]"])
+async def test_no_redirect_is_followed(where: str) -> None:
+    async with FakeHik() as elsewhere:
+        location = f"http://{where}:{elsewhere.port}/latest/meta-data/"
+        async with FakeHik(location=location, is_behind_redirect=True) as fake:
+            assert (await failure(fake)).failure is DeviceFailure.NOT_UNDERSTOOD
+        async with FakeHik(location=location, faults={INFO: Fault.REDIRECTS}) as fake:
+            assert "redirects" in str(await failure(fake))
+        assert elsewhere.requests == []
+        assert elsewhere.wrong_logins == 0
+
+
+async def test_a_host_that_refuses_or_is_unknown_is_told_so() -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        closed = FakeHik(port=sock.getsockname()[1])
+        told = await failure(closed)
+        assert told.failure is DeviceFailure.UNREACHABLE
+        assert "can't connect" in str(told)
+    told = await failure(FakeHik(port=80), host="nowhere.invalid", http_port=0)
+    assert (told.failure, str(told)) == (
+        DeviceFailure.UNREACHABLE,
+        "the host nowhere.invalid is not known",
+    )
+
+
+async def test_what_is_not_http_and_what_never_answers() -> None:
+    async def chat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"\x00\x00\x00\x10SDK" * 100)
+        await reader.read(1)
+        writer.close()
+
+    server = await asyncio.start_server(chat, "127.0.0.1", 0)
+    async with server:
+        told = await failure(FakeHik(port=server.sockets[0].getsockname()[1]))
+        assert told.failure is DeviceFailure.NOT_UNDERSTOOD
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        told = await failure(FakeHik(port=listener.getsockname()[1]))
+        assert told.failure is DeviceFailure.NO_ANSWER
+
+
+async def test_a_page_that_is_no_device_is_passed_over() -> None:
+    async with FakeHik(user="", faults={"/": Fault.BROKEN_XML}) as fake:
+        told = await failure(fake)
+        assert told.failure is DeviceFailure.NOT_UNDERSTOOD
+        assert "is not such a device" in str(told)
+
+
+async def test_a_device_that_comes_back_is_found_again() -> None:
+    async with FakeHik(ip=[Slot(1, "A")]) as fake:
+        port = fake.port
+        async with opened(fake) as recorder:
+            assert len(await recorder.channels()) == 1
+            await fake.__aexit__(None, None, None)
+            with pytest.raises(DeviceError) as caught:
+                await recorder.channels()
+            assert caught.value.failure is DeviceFailure.UNREACHABLE
+            async with FakeHik(ip=[Slot(1, "A"), Slot(2, "B")], port=port):
+                assert len(await recorder.channels()) == 2
+            await recorder.close()
+            fake.port = 0
+            await fake.__aenter__()
+
+
+async def test_a_search_turns_pages_until_all_is_there() -> None:
+    async with FakeHik(ip=[Slot(1, "A")], page=7) as fake, opened(fake) as recorder:
+        fake.recordings[101] = [
+            *minutes(30),
+            Recorded(wall(24, 5), wall(24, 6), "motion"),
+            Recorded(wall(24, 7), wall(24, 8), "manual"),
+        ]
+        found, is_all = await recorder.search(1, BEGIN, END)
+        assert is_all
+        assert len(found) == 32
+        assert found[0].begin == BEGIN, "its Z is its own wall clock, eight hours ahead"
+        assert [each.trigger for each in found[-3:]] == ["schedule", "alarm", "manual"]
+        bodies = [body for _, path, body in fake.requests if path == SEARCH]
+        assert len(bodies) == 5
+        assert len({body.split("searchID>")[1] for body in bodies}) == 1
+
+
+async def test_a_search_that_finds_nothing_is_whole() -> None:
+    async with FakeHik(ip=[Slot(1, "A")]) as fake, opened(fake) as recorder:
+        assert await recorder.search(1, BEGIN, END) == ([], True)
+
+
+async def test_a_search_ends_when_no_page_is_turned() -> None:
+    async with FakeHik(page=7, faults={SEARCH: Fault.SAME_PAGE}) as fake:
+        fake.recordings[101] = minutes(30)
+        async with opened(fake) as recorder:
+            found, is_all = await recorder.search(1, BEGIN, END)
+            assert (len(found), is_all) == (7, False)
+            assert asked(fake).count(SEARCH) == 2
+
+
+async def test_a_search_has_a_bound() -> None:
+    async with FakeHik(page=1) as fake:
+        fake.recordings[101] = minutes(60)
+        async with opened(fake) as recorder:
+            found, is_all = await recorder.search(1, BEGIN, END)
+            assert (len(found), is_all) == (50, False)
+
+
+async def test_a_search_that_takes_too_long_gives_what_it_has() -> None:
+    async with FakeHik(page=5) as fake:
+        fake.recordings[101] = minutes(30)
+        async with opened(fake, timeout_s=0.4) as recorder:
+            await recorder.channels()
+            task = asyncio.create_task(recorder.search(1, BEGIN, END))
+            while asked(fake).count(SEARCH) < 1:
+                await asyncio.sleep(0)
+            fake.faults[SEARCH] = Fault.SILENT
+            found, is_all = await task
+            assert 0 < len(found) < 30
+            assert not is_all
+            with pytest.raises(DeviceError) as caught:
+                await recorder.search(1, BEGIN, END)
+            assert caught.value.failure is DeviceFailure.NO_ANSWER
+
+
+async def test_the_calendar_tells_days_and_alarms() -> None:
+    async with FakeHik() as fake, opened(fake) as recorder:
+        fake.recordings[201] = [
+            Recorded(wall(3, 5), wall(3, 6)),
+            Recorded(wall(24, 5), wall(24, 6), "motion"),
+        ]
+        days = await recorder.calendar(2, 2026, 11)
+        assert [(each.day, each.has_alarm) for each in days] == [(3, False), (24, True)]
+        assert await recorder.calendar(2, 2026, 12) == ()
+
+
+async def test_a_device_without_a_time_zone_is_taken_for_utc() -> None:
+    async with FakeHik(ip=[Slot(1, "A")], tells_time=False) as fake, opened(fake) as recorder:
+        await recorder.channels()
+        assert "starttime=20261123T160000Z" in recorder.playback(1, BEGIN, END).url
+    async with FakeHik(ip=[Slot(1, "A")], zone="") as fake, opened(fake) as recorder:
+        await recorder.channels()
+        assert "starttime=20261124T000000Z" in recorder.playback(1, BEGIN, END).url
+
+
+@pytest.mark.parametrize("steers", ["PTZCtrlProxy", "PTZCtrl"])
+@pytest.mark.parametrize("refuses_with", [403, 404])
+@pytest.mark.parametrize("kind", ["NVR", "IPCamera"])
+async def test_a_camera_is_steered_by_whichever_way_works(
+    kind: str, refuses_with: int, steers: str
+) -> None:
+    slots = [Slot(2, "Dome")]
+    lists = {"ip": slots} if kind == "NVR" else {"ip": None, "analog": slots}
+    fake = FakeHik(kind=kind, steers=steers, refuses_with=refuses_with, **lists)
+    async with fake, opened(fake) as recorder:
+        await recorder.channels()
+        camera: Steerable = recorder.steering(2)
+        await camera.move(Motion(pan=-1, tilt=0.5, zoom=2))
+        assert fake.moving == {2: (-100, 50, 100)}
+        await camera.stop()
+        assert fake.moving == {2: (0, 0, 0)}
+        before = len(fake.requests)
+        await recorder.steering(2).stop()
+        assert len(fake.requests) - before == 1, "the way that works is remembered"
+
+
+async def test_focus_iris_wiper_and_light() -> None:
+    async with FakeHik(ip=[Slot(1, "Dome")]) as fake, opened(fake) as recorder:
+        camera = recorder.steering(1)
+        await camera.move(Motion(focus=0.3, iris=-1))
+        assert (fake.focus, fake.iris, fake.moving) == ({1: 30}, {1: -100}, {})
+        await camera.stop()
+        assert (fake.focus, fake.iris, fake.moving) == ({1: 0}, {1: 0}, {})
+        await camera.switch(Switch.WIPER, on=True)
+        await camera.switch(Switch.LIGHT, on=False)
+        assert fake.switched == {(1, "WIPER"): "on", (1, "LIGHT"): "off"}
+
+
+async def test_presets_are_kept_listed_and_gone_to() -> None:
+    async with FakeHik(ip=[Slot(1, "Dome")]) as fake, opened(fake) as recorder:
+        camera = recorder.steering(1)
+        assert await camera.presets() == ()
+        assert await camera.set_preset("2", "Gate <&> 大门") == "2"
+        assert await camera.set_preset("front door", "Door") == "1"
+        assert await camera.set_preset("0", "x") == "3"
+        assert [(each.token, each.name) for each in await camera.presets()] == [
+            ("1", "Door"),
+            ("2", "Gate <&> 大门"),
+            ("3", "x"),
+        ]
+        await camera.go_to("2")
+        assert fake.looks_at == {1: 2}
+        await camera.delete_preset("2")
+        assert [each.token for each in await camera.presets()] == ["1", "3"]
+        with pytest.raises(DeviceError, match="presetNotSet"):
+            await camera.go_to("2")
+        for bad in ("../1", "301", "", "-1"):
+            with pytest.raises(DeviceError, match="numbers from 1 to 300"):
+                await camera.go_to(bad)
+            with pytest.raises(DeviceError, match="numbers from 1 to 300"):
+                await camera.delete_preset(bad)
+
+
+async def test_presets_that_do_things_are_not_taken_for_new_places() -> None:
+    async with FakeHik(ip=[Slot(1, "Dome")]) as fake, opened(fake) as recorder:
+        fake.presets = {(1, number): "x" for number in range(1, 33)}
+        assert await recorder.steering(1).set_preset("new", "New") == "106"
+        fake.presets |= {(1, number): "x" for number in range(106, 256)}
+        with pytest.raises(DeviceError, match="taken"):
+            await recorder.steering(1).set_preset("new", "New")
+
+
+async def test_a_camera_that_does_not_move_says_so() -> None:
+    async with FakeHik(ip=[Slot(1, "Box")], steers="") as fake, opened(fake) as recorder:
+        with pytest.raises(DeviceError, match=r"403 \(notSupport\)") as caught:
+            await recorder.steering(1).move(Motion(pan=1))
+        assert caught.value.failure is DeviceFailure.UNSUPPORTED
+
+
+async def test_a_device_that_hangs_up_after_each_answer_works() -> None:
+    async with FakeHik(ip=[Slot(1, "A")], closes_each=True) as fake, opened(fake) as recorder:
+        await recorder.channels()
+        assert await recorder.search(1, BEGIN, END) == ([], True)
+
+
+async def test_a_hundred_devices_cost_little() -> None:
+    slots = [Slot(number, f"Camera {number}") for number in range(1, 65)]
+    async with FakeHik(ip=slots) as fake, opened(fake) as recorder:
+        await recorder.channels()
+        began = time.process_time()
+        for _ in range(20):
+            await recorder.channels()
+        per_poll_s = (time.process_time() - began) / 20
+        # the fake's work is in it too
+        assert per_poll_s < 0.05
