@@ -350,8 +350,8 @@ class Snapshots(Protocol):
     ) -> StoredFile:
         """Keep it at the path of another moment; raises as take() does."""
 
-    async def take_of_playback(self, token: str, playback_id: str) -> StoredFile:
-        """Keep the picture that a playback shows; raises as take() does."""
+    async def take_of_playback(self, token: str, playback_id: str, *, owner: str) -> StoredFile:
+        """Keep the picture that a user's playback shows; raises as take() does."""
 
 
 class Restarter(Protocol):

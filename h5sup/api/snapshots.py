@@ -58,7 +58,9 @@ async def path_snapshot(caller: Caller, given: PathSnapshotParameters) -> web.Re
 async def pb_snapshot(caller: Caller, given: PbSnapshotParameters) -> web.Response:
     """Keep the picture that a playback shows."""
     snapshots = caller.services.snapshots
-    return _answer(await snapshots.take_of_playback(given.token, given.pbsession))
+    assert caller.identity is not None  # the call has a role
+    owner = caller.identity.name
+    return _answer(await snapshots.take_of_playback(given.token, given.pbsession, owner=owner))
 
 
 def _answer(kept: StoredFile) -> web.Response:

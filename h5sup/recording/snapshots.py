@@ -52,6 +52,10 @@ class Request(Protocol):
     def token(self) -> str:
         """Whose recordings."""
 
+    @property
+    def owner(self) -> str:
+        """Who plays them."""
+
 
 class Playback(Protocol):
     """One viewer's playback."""
@@ -117,10 +121,11 @@ class Snapshots:
         jpeg = await self._picture_of(token, channel)
         return await self._keep(jpeg, token, self._clock(), path)
 
-    async def take_of_playback(self, token: str, playback_id: str) -> StoredFile:
-        """Keep the picture that a playback shows now."""
+    async def take_of_playback(self, token: str, playback_id: str, *, owner: str) -> StoredFile:
+        """Keep the picture that a playback shows now, for the user who plays it."""
         playback = self._playbacks.find(playback_id)
-        if playback is None or playback.request.token != token:
+        wanted = (token, owner)
+        if playback is None or (playback.request.token, playback.request.owner) != wanted:
             self._sources.find_channel(token)
             raise NotFoundError("pbsession: there is no such playback, or it has ended")
         self._refuse_if_no_disk()

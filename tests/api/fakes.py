@@ -372,7 +372,8 @@ class FakeSnapshots:
     ) -> StoredFile:
         return self._keep(token, moment, zone, name)
 
-    async def take_of_playback(self, token: str, playback_id: str) -> StoredFile:
+    async def take_of_playback(self, token: str, playback_id: str, *, owner: str) -> StoredFile:
+        assert owner in ("admin", "olga", "vera")
         return self._keep(token, playback_id)
 
     def _keep(self, token: str, *more: object) -> StoredFile:

@@ -353,7 +353,7 @@ def stand(rig: Rig, scene: Scene, pictures: int, *, gops: tuple[int, ...] = (10,
     movie = read_movie(reader_of(data), len(data))
     gop = movie.gops[1]
     spot = FakeSpot(gop.wall_us + pictures * PICTURE_US, FakeSource(file, movie), gop)
-    rig.playbacks.by_id["secret"] = FakePlayback(PlaybackRequest(token="cam"), spot)
+    rig.playbacks.by_id["secret"] = FakePlayback(PlaybackRequest(token="cam", owner="ann"), spot)
     return spot
 
 
@@ -374,7 +374,7 @@ async def test_a_playbacks_picture_is_decoded_from_its_key_frame_on(
     rig: Rig, pictures: int
 ) -> None:
     spot = stand(rig, Scene(), pictures)
-    kept = await rig.snapshots.take_of_playback("cam", "secret")
+    kept = await rig.snapshots.take_of_playback("cam", "secret", owner="ann")
 
     ((token, media, number),) = rig.pictures.drawn
     assert (token, number) == ("cam", pictures)
@@ -391,7 +391,7 @@ async def test_of_reordered_pictures_the_one_on_the_screen_is_taken(
 ) -> None:
     """Shown 2, 4, 3, 5 and 6 pictures after the GOP begins; before that, there is the first."""
     spot = stand(rig, Scene(shown_in=(2, 3, 1, 2, 2)), pictures)
-    await rig.snapshots.take_of_playback("cam", "secret")
+    await rig.snapshots.take_of_playback("cam", "secret", owner="ann")
 
     ((_, media, drawn),) = rig.pictures.drawn
     assert (len(numbers_of(media, spot)), drawn) == (fed, number)
@@ -399,13 +399,15 @@ async def test_of_reordered_pictures_the_one_on_the_screen_is_taken(
 
 async def test_a_playback_of_another_source_or_none_is_not_found(rig: Rig) -> None:
     stand(rig, Scene(), 1)
-    rig.playbacks.by_id["other"] = FakePlayback(PlaybackRequest(token="back"))
+    rig.playbacks.by_id["other"] = FakePlayback(PlaybackRequest(token="back", owner="ann"))
 
     for secret in ("other", "none", "", "../x"):
         with pytest.raises(NotFoundError, match="there is no such playback"):
-            await rig.snapshots.take_of_playback("cam", secret)
+            await rig.snapshots.take_of_playback("cam", secret, owner="ann")
+    with pytest.raises(NotFoundError, match="there is no such playback"):
+        await rig.snapshots.take_of_playback("cam", "secret", owner="bob")
     with pytest.raises(NotFoundError, match="no source"):
-        await rig.snapshots.take_of_playback("*", "secret")
+        await rig.snapshots.take_of_playback("*", "secret", owner="ann")
     assert rig.pictures.drawn == []
 
 
@@ -414,13 +416,13 @@ async def test_a_playback_without_a_picture_is_told_so(rig: Rig) -> None:
     playback = rig.playbacks.by_id["secret"]
     playback.shown = None
     with pytest.raises(UnavailableError, match="start it first"):
-        await rig.snapshots.take_of_playback("cam", "secret")
+        await rig.snapshots.take_of_playback("cam", "secret", owner="ann")
 
     playback.shown = spot
     rig.pictures.is_broken = True
     with pytest.raises(UnavailableError, match="no picture of the playback"):
-        await rig.snapshots.take_of_playback("cam", "secret")
+        await rig.snapshots.take_of_playback("cam", "secret", owner="ann")
 
     (rig.root / spot.source.file.path).unlink()
     with pytest.raises(UnavailableError, match="can't be read any more"):
-        await rig.snapshots.take_of_playback("cam", "secret")
+        await rig.snapshots.take_of_playback("cam", "secret", owner="ann")
