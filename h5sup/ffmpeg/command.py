@@ -199,8 +199,9 @@ def build_picture(tools: Tools, number: int = 0) -> list[str]:
     `number` tells which of its pictures, as they are shown: 0 is the key picture.
     """
     chosen = f"select=eq(n\\,{number})," if number else ""
+    threads = 0 if number else 1  # of a long GOP many pictures are decoded for one
     picture = ffmpeg.output(
-        _open_feed("pipe:0")["V:0"],
+        _open_feed("pipe:0", threads)["V:0"],
         "pipe:1",
         format="mjpeg",
         **{"frames:v": 1, "c:v": "mjpeg", "q:v": 3, "threads": 1},
@@ -283,11 +284,11 @@ def _rtsp_options(source: Input) -> Options:
     }
 
 
-def _open_feed(url: str) -> Any:
+def _open_feed(url: str, threads: int = 1) -> Any:
     return ffmpeg.input(
         url,
         format="mov",
-        threads=1,
+        threads=threads,
         fpsprobesize=0,
         protocol_whitelist="pipe",
     )
