@@ -196,6 +196,26 @@ export async function addAddress(source) {
   await call("AddSrcRTSP", source);
 }
 
+/**
+ * Cameras on the server's networks that answer within a time.
+ * @param {number} seconds
+ */
+export async function searchOnvif(seconds) {
+  const answer = await call("OnvifSearch", { timeout: String(seconds) });
+  return /** @type {import("./lib/onvif.js").FoundCamera[]} */ (answer["device"] ?? []);
+}
+
+/** @param {{ ip: string, port: string, user: string, password: string, onvifaddr: string }} camera */
+export async function probeOnvif(camera) {
+  const answer = await post("OnvifProbe", camera);
+  return /** @type {import("./lib/onvif.js").OnvifProfile[]} */ (answer["profile"] ?? []);
+}
+
+/** @param {Record<string, string>} source with the parameters of AddSrcONVIF */
+export async function addOnvif(source) {
+  await post("AddSrcONVIF", source);
+}
+
 /** @param {string} token */
 export async function deleteSource(token) {
   await call("DelSrc", { token });

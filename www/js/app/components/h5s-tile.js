@@ -10,6 +10,7 @@ import { describe, isWorthPlaying } from "../lib/state.js";
  */
 export class H5sTile extends HTMLElement {
   static #PICTURE_AGE_MS = 10_000;
+  static #SMALL_PX = 640; // a tile of this width shows no more than the sub input has
 
   /** @type {import("../api.js").SourceItem | null} */
   #source = null;
@@ -164,8 +165,12 @@ export class H5sTile extends HTMLElement {
     const { strToken: token, bSub } = source;
     const onState = () => this.refresh();
     this.#viewing = new Viewing(this.#video, token, { hasSound: false, onState });
-    this.#viewing.start(fallbackFor(token), this.#isCrowded && bSub ? "sub" : "");
+    this.#viewing.start(fallbackFor(token), this.#isSmall() && bSub ? "sub" : "");
     this.refresh();
+  }
+
+  #isSmall() {
+    return this.#isCrowded || this.clientWidth * devicePixelRatio <= H5sTile.#SMALL_PX;
   }
 
   #stop() {

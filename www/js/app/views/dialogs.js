@@ -3,19 +3,22 @@ import {
   UnreachableError,
   addAddress,
   addFile,
+  addOnvif,
   changePassword,
   deleteSource,
 } from "../api.js";
 import { iconButton, make } from "../lib/dom.js";
 import { suggestToken } from "../lib/figures.js";
 import { t } from "../lib/i18n.js";
+import { field } from "./field.js";
+import { makeOnvif } from "./onvif.js";
 
 /**
  * A form in a dialog. `act` does the work; what it raises is shown, else the dialog closes.
- * @param {{ title: string, action: string, isDanger?: boolean, act: () => Promise<void> }} options
+ * @param {{ title: string, action: string, isDanger?: boolean, act: () => Promise<void>, onClose?: () => void }} options
  * @param {...HTMLElement} fields
  */
-function openForm({ title, action, isDanger = false, act }, ...fields) {
+function openForm({ title, action, isDanger = false, act, onClose }, ...fields) {
   const alert = make("p", { class: "form-error", role: "alert" });
   const style = `button ${isDanger ? "is-danger" : "is-primary"}`;
   const submit = make("button", { class: style, type: "submit" }, action);
@@ -35,7 +38,10 @@ function openForm({ title, action, isDanger = false, act }, ...fields) {
   );
   const dialog = make("dialog", { class: "dialog", "aria-labelledby": "dialog-title" }, form);
   cancel.onclick = () => dialog.close();
-  dialog.onclose = () => dialog.remove();
+  dialog.onclose = () => {
+    dialog.remove();
+    onClose?.();
+  };
   form.onsubmit = async (event) => {
     event.preventDefault();
     submit.disabled = true;
@@ -60,22 +66,13 @@ async function failureOf(act) {
   }
 }
 
-/**
- * @param {string} label
- * @param {HTMLElement} input
- * @param {string} [hint]
- */
-function field(label, input, hint = "") {
-  const about = hint ? make("small", { class: "muted" }, hint) : null;
-  return make("label", { class: "field" }, make("span", {}, label), input, about);
-}
-
 /** Add a source. @param {() => void} onDone */
 export function openAdd(onDone) {
   const kind = make(
     "select",
     { name: "kind" },
     make("option", { value: "address" }, t("kindAddress")),
+    make("option", { value: "onvif" }, t("kindOnvif")),
     make("option", { value: "file" }, t("kindFile")),
   );
   const name = make("input", { name: "name", required: true, maxLength: 64 });
@@ -100,26 +97,40 @@ export function openAdd(onDone) {
   name.oninput = () => {
     if (!isTokenOwn) token.value = suggestToken(name.value);
   };
+  const onFound = (/** @type {string} */ model) => {
+    name.value ||= model.slice(0, name.maxLength);
+    name.dispatchEvent(new Event("input"));
+  };
+  const onvif = makeOnvif({ user, password, onFound });
   kind.onchange = () => {
     const isFile = kind.value === "file";
+    const isOnvif = kind.value === "onvif";
     account.hidden = isFile;
+    onvif.head.hidden = onvif.foot.hidden = !isOnvif;
+    onvif.enable(isOnvif);
+    urlLabel.hidden = url.disabled = isOnvif;
     const [label, hint] = isFile ? [t("file"), t("fileHint")] : [t("url"), t("urlHint")];
     urlLabel.replaceChildren(...field(label, url, hint).childNodes);
   };
 
   const act = async () => {
-    const source = { token: token.value, name: name.value, url: url.value };
+    const named = { token: token.value, name: name.value };
+    const source = { ...named, url: url.value };
     const sound = { audio: String(audio.checked) };
     if (kind.value === "file") await addFile({ ...source, ...sound });
+    else if (kind.value === "onvif") await addOnvif({ ...named, ...onvif.parameters(), ...sound });
     else await addAddress({ ...source, ...sound, user: user.value, password: password.value });
     onDone();
   };
+  kind.dispatchEvent(new Event("change"));
   openForm(
-    { title: t("add"), action: t("save"), act },
+    { title: t("add"), action: t("save"), act, onClose: onvif.close },
     field(t("kind"), kind),
+    onvif.head,
     field(t("name"), name),
     urlLabel,
     account,
+    onvif.foot,
     field(t("token"), token, t("tokenHint")),
     make("label", { class: "check" }, audio, make("span", {}, t("audio"))),
   );
