@@ -90,6 +90,15 @@ CALL_RULES: dict[str, Rule] = {
     "GetLoadingImage": Rule(role=None),
     "AddSrcFile": Rule(query="token={t}&name=N&url=none.mp4", role="Administrator", acts=True),
     "AddSrcRTSP": Rule(query="token={t}&name=N&url=gopher://h", role="Administrator", acts=True),
+    "AddSrcONVIF": Rule(
+        query="token={t}&name=N&ip=a%20b&port=80&user=u&password=p",
+        role="Administrator",
+        acts=True,
+    ),
+    "OnvifSearch": Rule(query="timeout=0", role="Administrator", acts=True),
+    "OnvifProbe": Rule(
+        query="ip=a%20b&port=80&user=u&password=p", role="Administrator", acts=True
+    ),
     "DelSrc": Rule(query="token={t}", role="Administrator", acts=True),
     "GetVersion": Rule(),
     "GetCodecInfo": Rule(),
