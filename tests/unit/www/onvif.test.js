@@ -3,12 +3,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import {
-  newCameras,
-  tellCamera,
-  tellFailure,
-  tellProfile,
-} from "../../../www/js/app/lib/onvif.js";
+globalThis.localStorage = { getItem: (name) => (name === "h5s_language" ? "en" : null) };
+Object.defineProperty(globalThis, "navigator", {
+  value: { language: "en-GB" },
+  configurable: true,
+});
+
+const { newCameras, tellCamera, tellFailure, tellProfile } = await import(
+  new URL("../../../www/js/app/lib/onvif.js", import.meta.url)
+);
 
 const camera = { strIp: "192.0.2.7", strPort: "80", strOnvifAddr: "/x", strModel: "IPC-1" };
 
