@@ -6,7 +6,7 @@ import asyncio
 import json
 import shutil
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -28,14 +28,27 @@ class RtspCamera:
     A mount is a name of tests/fakes/clips.py (MP4 or MOV clips only), or one of H.264 with
     `-nosp` behind it: its SDP then lacks sprop-parameter-sets. At unix time t a mount shows frame
     floor(t * fps) mod frames. Clients join in the middle of a GOP, as with any camera.
+
+    `places` are further mounts: clips by the path at which they are shown. `tracks` are the same
+    as a recorder's recordings: a client gets, for itself, what was there between the `starttime`
+    and the `endtime` of its query, in real time from the key picture before on, then the end.
+    There t is that time read as if it were UTC, by its digits, however they are set apart.
     """
 
     def __init__(
-        self, clips: Clips, mounts: Iterable[str], *, user: str = "", password: str = ""
+        self,
+        clips: Clips,
+        mounts: Iterable[str],
+        *,
+        user: str = "",
+        password: str = "",
+        places: Mapping[str, str] | None = None,
+        tracks: Mapping[str, str] | None = None,
     ) -> None:
         self.port = 0
         self._clips = clips
-        self._mounts = list(mounts)
+        self._shown = {name: name for name in mounts} | dict(places or {})
+        self._tracks = dict(tracks or {})
         self._user = user
         self._password = password
         self._process: asyncio.subprocess.Process | None = None
@@ -109,16 +122,18 @@ class RtspCamera:
         await self._stop()
 
     def _settings(self) -> dict[str, object]:
-        mounts = [self._mount(name) for name in self._mounts]
+        mounts = [self._mount(path, name) for path, name in self._shown.items()]
+        mounts += [self._mount(path, name, is_track=True) for path, name in self._tracks.items()]
         return {"mounts": mounts, "user": self._user, "password": self._password}
 
-    def _mount(self, name: str) -> dict[str, object]:
+    def _mount(self, at: str, name: str, *, is_track: bool = False) -> dict[str, object]:
         clip = name.removesuffix(NO_SPROP)
         recipe = CLIPS[clip]
         video = recipe.video + (NO_SPROP if name.endswith(NO_SPROP) else "")
         path = str(self._clips[clip])
         return {
-            "name": name, "path": path, "video": video, "audio": recipe.audio, "fps": recipe.fps
+            "name": at, "path": path, "video": video, "audio": recipe.audio, "fps": recipe.fps,
+            "is_track": is_track,
         }  # fmt: skip
 
     async def _command(self, command: str, mount: str) -> int:

@@ -3,12 +3,15 @@
 Run by tests/fakes/rtsp_camera.py with the system's Python, which has `gi`; so this file imports
 nothing of ours. It reads one JSON object with its settings from standard input, answers
 {"port": N} when it listens, then obeys one JSON command per line and answers each; it ends when
-its standard input does. At unix time t every mount shows frame floor(t * fps) mod frames.
+its standard input does. At unix time t every mount shows frame floor(t * fps) mod frames; a track
+shows, to each client alone, what was there between two times of its query.
 """
 
 from __future__ import annotations
 
+import calendar
 import json
+import re
 import sys
 import threading
 import time
@@ -114,6 +117,7 @@ class Mount:
     name: str
     video: Media
     audio: Media | None
+    is_track: bool = False
     is_stalled: bool = False
     has_video: bool = True
     has_audio: bool = True
@@ -121,14 +125,21 @@ class Mount:
 
 
 class Track:
-    """Pushes one Media into one appsrc, in step with unix time."""
+    """Pushes one Media into one appsrc, in step with a time; `whole`: from a key picture on."""
 
-    def __init__(self, media: Media, appsrc: Any, started: float) -> None:
+    def __init__(self, media: Media, appsrc: Any, started: float, *, whole: bool = False) -> None:
         self._media = media
         self._appsrc = appsrc
-        self._started = started
+        self.started = started
         self._next = int(started * media.units_per_s)
+        while whole and media.units[self._next % len(media.units)].is_delta:
+            self._next -= 1
+            self.started = self._next / media.units_per_s
         appsrc.set_property("caps", media.caps)
+
+    def end(self) -> None:
+        """Push no more, and say so."""
+        self._appsrc.emit("end-of-stream")
 
     def push_due(self, now: float, wanted: bool) -> None:
         """Push every unit whose time has come; unwanted ones are lost, as in a broken camera."""
@@ -143,7 +154,7 @@ class Track:
 
     def _push(self, number: int) -> None:
         unit = self._media.units[number % len(self._media.units)]
-        at = max(0, int((number / self._media.units_per_s - self._started) * Gst.SECOND))
+        at = max(0, int((number / self._media.units_per_s - self.started) * Gst.SECOND))
         buffer = unit.buffer.copy()
         buffer.dts = at
         buffer.pts = at + unit.pts_ahead_ns
@@ -152,22 +163,45 @@ class Track:
 
 
 class Feed:
-    """The tracks of one running RTSP session group (all clients of a mount share it)."""
+    """The tracks of one running RTSP session group (all clients of a mount share it).
 
-    def __init__(self, mount: Mount, element: Any) -> None:
-        started = time.time()
+    With a span it shows what was there between two times, beginning now.
+    """
+
+    def __init__(self, mount: Mount, element: Any, span: tuple[float, float] | None) -> None:
+        now = time.time()
+        asked = span[0] if span else now
+        self._ends = span[1] if span else None
         self.mount = mount
-        self._video = Track(mount.video, element.get_by_name("video"), started)
+        whole = span is not None
+        self._video = Track(mount.video, element.get_by_name("video"), asked, whole=whole)
+        started = self._video.started
+        self._behind = now - started
         audio = element.get_by_name("audio")
         self._audio = Track(mount.audio, audio, started) if mount.audio else None
+        self._has_ended = False
 
     def push_due(self, now: float) -> None:
         """Push what is due on both tracks."""
-        if self.mount.is_stalled:
+        now -= self._behind
+        if self.mount.is_stalled or self._has_ended:
+            return
+        if self._ends is not None and now >= self._ends:
+            self._has_ended = True
+            self._video.end()
+            if self._audio:
+                self._audio.end()
             return
         self._video.push_due(now, self.mount.has_video)
         if self._audio:
             self._audio.push_due(now, self.mount.has_audio)
+
+
+def find_time(query: str, key: str) -> int:
+    """Return a time of a query in unix time, as if it were UTC; 0 when it has none."""
+    found = re.search(rf"(?i)(?:^|&){key}=([^&/]*)", query)
+    digits = re.sub(r"\D", "", found[1])[:14] if found else ""
+    return calendar.timegm(time.strptime(digits, "%Y%m%d%H%M%S")) if len(digits) == 14 else 0
 
 
 class Factory(GstRtspServer.RTSPMediaFactory):  # type: ignore[misc]  # gi has no types
@@ -181,13 +215,26 @@ class Factory(GstRtspServer.RTSPMediaFactory):  # type: ignore[misc]  # gi has n
         launch = f"appsrc name=video {source} ! {PAYLOADERS[video]} name=pay0 pt=96 mtu=1400"
         if audio:
             launch += f" appsrc name=audio {source} ! {AUDIO_PAYLOADERS[audio]}"
-        self.set_launch(f"( {launch} )")
-        self.set_shared(True)
+        self._launch = f"( {launch} )"
+        self.set_shared(not mount.is_track)
         self.set_latency(0)
+
+    def do_create_element(self, url: Any) -> Any:
+        """Make the pipeline; of what its client asks it knows by its name."""
+        element = Gst.parse_launch(self._launch)
+        if self._mount.is_track:
+            begin, end = (find_time(url.query or "", key) for key in ("starttime", "endtime"))
+            element.set_name(f"{begin}-{end}")
+        return element
 
     def do_configure(self, media: Any) -> None:
         """Start feeding the new pipeline."""
-        feed = Feed(self._mount, media.get_element())
+        element = media.get_element()
+        span = None
+        if self._mount.is_track:
+            begin, end = element.get_name().split("-")
+            span = (float(begin), float(end))
+        feed = Feed(self._mount, element, span)
         self._camera.feeds.append(feed)
         media.connect("unprepared", lambda _: self._camera.feeds.remove(feed))
 
@@ -246,10 +293,12 @@ class Camera:
         structure = Gst.Structure.new_from_string(role)
         return structure[0] if isinstance(structure, tuple) else structure
 
-    def _add_mount(self, name: str, path: str, video: str, audio: str, fps: float) -> None:
+    def _add_mount(
+        self, name: str, path: str, video: str, audio: str, fps: float, is_track: bool
+    ) -> None:
         pictures = load(path, "video_0", PARSERS[video], fps)
         sound = load_audio(path, audio) if audio else None
-        mount = self._mounts[name] = Mount(name, pictures, sound)
+        mount = self._mounts[name] = Mount(name, pictures, sound, is_track)
         factory = Factory(self, mount, video, audio)
         if self._role:
             factory.add_role_from_structure(self._role)
@@ -259,8 +308,10 @@ class Camera:
         """Keep account of which client looks at which mount."""
 
         def on_play(client: Any, context: Any) -> None:
-            if mount := self._mounts.get(context.uri.abspath.strip("/").split("/")[0]):
-                mount.clients.add(client)
+            path = context.uri.abspath.strip("/") + "/"
+            for mount in self._mounts.values():
+                if path.startswith(f"{mount.name}/"):
+                    mount.clients.add(client)
 
         def on_closed(client: Any) -> None:
             for mount in self._mounts.values():
