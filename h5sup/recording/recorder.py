@@ -131,10 +131,10 @@ class Recorder:
         """End a recording with the newest picture there is."""
         if recording not in self._recordings:
             return
-        self._recordings.remove(recording)
-        gop = self._intake.so_far()
+        gop = self._intake.so_far()  # first: what comes by asking may end a GOP and begin one
         if gop is not None:
             recording.take(gop)
+        self._recordings.remove(recording)
         recording.end(reason)
         self._ended = [one for one in self._ended if not one.is_over]
         self._ended.append(recording)

@@ -117,6 +117,8 @@ class Held:
 
     def catch_up(self) -> None:
         self.sources.caught_up += 1
+        in_pipe, self.sources.in_pipe = self.sources.in_pipe, lambda: None
+        in_pipe()
 
     def release(self) -> None:
         self.is_released = True
@@ -131,6 +133,8 @@ class OneSource:
         self.leases: list[Held] = []
         self.quiet: set[bool] = set()
         self.caught_up = 0
+        self.in_pipe: Callable[[], None] = lambda: None
+        """What is published once somebody wants what has come so far."""
         self.why_not = ""
         self.is_gone = False
         self._followers: list[Callable[[], None]] = []
@@ -234,6 +238,16 @@ class Stage:
             await asyncio.sleep(0)  # a GOP that waits for the disk shall not wait for the test
         if waits:
             await self.settle()
+
+    def hold_back(self, reel: Reel, *, first: int, count: int) -> None:
+        """Have some fragments wait in the pipe, as those of an idle source do."""
+
+        def publish() -> None:
+            for data, duration_s in list(reel.timed())[first : first + count]:
+                self.now_s += duration_s
+                self._ingest.feed(data, self.now_s)
+
+        self.sources.in_pipe = publish
 
     async def while_playing(self, reel: Reel, call: Awaitable[T]) -> T:
         """Play 30 fragments if nothing has been played yet, and answer what a call answers."""

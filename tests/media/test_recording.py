@@ -275,6 +275,22 @@ async def test_several_recordings_run_beside_each_other(reel: Reel, tmp_path: Pa
     assert frames[two.name] == list(range(25, 100))  # from the newest key frame on
 
 
+@pytest.mark.parametrize("ends_by", ["stop", "close"])
+async def test_what_waits_in_the_pipe_at_the_end_is_recorded(
+    ends_by: str, reel: Reel, tmp_path: Path
+) -> None:
+    async with staged(tmp_path) as stage:
+        await stage.while_playing(reel, stage.recordings.start_manual(TOKEN))
+        await stage.play(reel, first=30, count=42)
+        stage.hold_back(reel, first=72, count=6)  # with a key frame among them
+        if ends_by == "stop":
+            await stage.recordings.stop_manual(TOKEN)
+        else:
+            await stage.recordings.close()
+        (file,) = await stage.files()
+        assert decode_all(stage, [file]) == list(range(25, 78))
+
+
 async def test_two_starts_at_once_begin_one_recording(reel: Reel, tmp_path: Path) -> None:
     async with staged(tmp_path) as stage:
         await stage.play(reel, count=30)
