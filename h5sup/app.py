@@ -62,7 +62,9 @@ from h5sup.base.logs import RecentLines
 from h5sup.config.loading import load_config, load_profiles
 from h5sup.config.model import Config, LimitsConfig, PathsConfig
 from h5sup.config.profile import Profile
+from h5sup.devices.model import STILL_AFTER_S
 from h5sup.devices.onvif.api import Onvif
+from h5sup.devices.steering import Steering
 from h5sup.events.hub import Hub
 from h5sup.ffmpeg.codecs import CodecProbe, read_processor
 from h5sup.ffmpeg.process import Launcher
@@ -208,6 +210,9 @@ class Server:
         stack.push_async_callback(onvif.close)
         registry = self._registry = Registry(workshop, places.media_root, store, self._hub, onvif)
         stack.push_async_callback(registry.aclose)
+        steering = Steering(registry, store, still_after_s=STILL_AFTER_S)
+        await steering.start()
+        registry.on_change(steering.follow)
         pictures = Pictures(registry, launcher, tools)
         stack.push_async_callback(pictures.close)
         recording = RecordingService(
@@ -245,7 +250,18 @@ class Server:
         machine = Machine(places.data)
         codecs = CodecProbe(tools, launcher, places.data)
         services = await self._build_services(
-            stack, registry, pictures, ws, rtc, store, tools, machine, codecs, recording, onvif
+            stack,
+            registry,
+            pictures,
+            ws,
+            rtc,
+            store,
+            tools,
+            machine,
+            codecs,
+            recording,
+            onvif,
+            steering,
         )
         notifier = Notifier(
             config,
@@ -323,6 +339,7 @@ class Server:
         stack.push_async_callback(hls.close)
         stack.push_async_callback(ws.close)
         stack.push_async_callback(events.close)
+        stack.push_async_callback(steering.close)  # before all: a camera moves meanwhile
 
     async def _build_services(
         self,
@@ -337,6 +354,7 @@ class Server:
         codecs: CodecProbe,
         recording: RecordingService,
         onvif: Onvif,
+        steering: Steering,
     ) -> Services:
         config = self._config
         passwords = Passwords()
@@ -360,6 +378,7 @@ class Server:
             sessions=sessions,
             sources=registry,
             onvif=onvif,
+            steering=steering,
             pictures=pictures,
             recordings=recording.recordings,
             ws_viewers=ws,

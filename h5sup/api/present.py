@@ -131,6 +131,8 @@ class SourceAnswer(Struct, frozen=True, kw_only=True):
     width: int = field(name="nWidth")
     height: int = field(name="nHeight")
     has_sub: bool = field(name="bSub")
+    can_move: bool = field(name="bPtz")
+    """Its camera can be steered, as far as is known: an ONVIF camera is asked when it starts."""
     is_fixed: bool = field(name="bFixed")
     """It stands in config.json, so DelSrc refuses it."""
     note: str = field(name="strNote")
@@ -264,6 +266,7 @@ def source(
         width=video.width if video else 0,
         height=video.height if video else 0,
         has_sub=one.has_sub,
+        can_move=one.can_move,
         is_fixed=one.from_file,
         note=one.note,
         rtc=[_rtc_viewer(viewer) for viewer in rtc],

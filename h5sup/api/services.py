@@ -15,6 +15,7 @@ from h5sup.auth.login import Logins
 from h5sup.auth.sessions import Sessions
 from h5sup.bus.channel import Channel, ChannelState
 from h5sup.config.model import SourceConfig
+from h5sup.devices.model import Motion, Preset, Switch
 from h5sup.devices.onvif.connection import Address
 from h5sup.devices.onvif.messages import OnvifProfile
 from h5sup.devices.onvif.search import Found
@@ -96,6 +97,10 @@ class Source(Protocol):
         """The camera that tells its addresses, where there is one."""
 
     @property
+    def can_move(self) -> bool:
+        """Whether its camera can be steered, as far as is known."""
+
+    @property
     def has_sub(self) -> bool:
         """Whether it has a second, smaller picture."""
 
@@ -142,6 +147,34 @@ class Sources(Protocol):
 
     async def delete(self, token: str) -> None:
         """Stop and forget one; raises NotFoundError, ConflictError."""
+
+
+class Steering(Protocol):
+    """What moves cameras. Its methods raise NotFoundError, DeviceError and UnavailableError.
+
+    Those that return a bool say by False that a newer command took their place.
+    """
+
+    async def move(self, token: str, motion: Motion) -> bool:
+        """Move on until stop(), or until nobody has repeated it for a while."""
+
+    async def stop(self, token: str) -> bool:
+        """Stand still."""
+
+    async def go_to(self, token: str, preset: str) -> bool:
+        """Turn to a place."""
+
+    async def switch(self, token: str, what: Switch, *, on: bool) -> None:
+        """Switch the wiper or the light."""
+
+    async def presets(self, token: str) -> Sequence[Preset]:
+        """Return the places a camera knows, none for a source that can't be steered."""
+
+    async def set_preset(self, token: str, preset: str, name: str) -> None:
+        """Keep where the camera looks now; raises ConflictError when no more are kept."""
+
+    async def delete_preset(self, token: str, preset: str) -> None:
+        """Forget a place."""
 
 
 class Pictures(Protocol):
@@ -382,6 +415,7 @@ class Services:
     sessions: Sessions
     sources: Sources
     onvif: Onvif
+    steering: Steering
     pictures: Pictures
     recordings: Recordings
     ws_viewers: Connections

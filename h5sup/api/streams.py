@@ -1,4 +1,4 @@
-"""What dashboards ask of sources beyond the manual: lists, streams, presets, logs."""
+"""What dashboards ask of sources beyond the manual: lists, streams, logs."""
 
 from __future__ import annotations
 
@@ -25,19 +25,6 @@ class StreamParameters(Struct, frozen=True):
     )
 
 
-class PresetAnswer(Struct, frozen=True):
-    """A place that a camera can turn to."""
-
-    name: str = field(name="strName")
-    token: str = field(name="strToken")
-
-
-class PresetsAnswer(Struct, frozen=True):
-    """All places of a camera."""
-
-    presets: list[PresetAnswer] = field(name="preset")
-
-
 async def get_src_without_device(caller: Caller, given: GetSrcParameters) -> web.Response:
     """List the sources that are no channels of devices."""
     listed = [one for one in list_sources(caller, given) if one.type not in OF_DEVICES]
@@ -51,12 +38,6 @@ async def get_vid_stream_status(caller: Caller, given: StreamParameters) -> web.
     if feed is None:
         raise NotFoundError(f"source {given.token!r} has no second input")
     return present.answer(present_system.carried(feed))
-
-
-async def get_presets(caller: Caller, given: TokenParameters) -> web.Response:
-    """List the places of a camera: a source is an address, which has none."""
-    caller.services.sources.get(given.token)
-    return present.answer(PresetsAnswer([]))
 
 
 async def get_src_log(caller: Caller, given: TokenParameters) -> web.Response:
@@ -96,16 +77,6 @@ CALLS = (
         role="Viewer",
         access=Access.READ,
         handler=get_vid_stream_status,
-    ),
-    Call(
-        name="GetPresets",
-        section="",
-        description="The places that a camera can turn to; none for a source without PTZ.",
-        parameters=TokenParameters,
-        answer=PresetsAnswer,
-        role="Viewer",
-        access=Access.READ,
-        handler=get_presets,
     ),
     Call(
         name="GetSrcLog",

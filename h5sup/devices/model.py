@@ -133,7 +133,8 @@ class Steerable(Protocol):
     async def set_preset(self, preset: str, name: str) -> str:
         """Keep where it looks now as a place, in the stead of one of that token if there is one.
 
-        Returns the token by which the device knows the place, which may be another.
+        Returns the token by which the device knows the place, which may be another: always for an
+        empty one, which asks for a new place.
         """
 
     async def delete_preset(self, preset: str) -> None:
@@ -156,7 +157,7 @@ class Recorder(Protocol):
         """Return where what was recorded between two moments is had, from its beginning."""
 
     def steering(self, channel: int) -> Steerable:
-        """Return what moves a channel's camera."""
+        """Return what moves a channel's camera; the same each time, if it remembers what moves."""
 
     async def search(
         self, channel: int, begin: datetime, end: datetime

@@ -53,6 +53,8 @@ class OnvifSource:
         self._main: OnvifProfile | None = None
         self._sub: OnvifProfile | None = None
         self._is_known = False
+        self.can_move = False
+        """Whether it has a profile that moves; False before it was asked."""
         self._proven: dict[str, bool] = {}
         self._picture: tuple[float, bytes] | None = None
         self._no_picture: tuple[float, DeviceError] | None = None
@@ -156,6 +158,7 @@ class OnvifSource:
             profiles, config.onvif_profile_main, config.onvif_profile_sub
         )
         self._is_known = True
+        self.can_move = any(profile.ptz for profile in profiles)
         if self._main is None:
             raise DeviceError(DeviceFailure.NOT_UNDERSTOOD, self._why_none("main", profiles))
         return self._main

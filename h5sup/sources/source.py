@@ -89,6 +89,11 @@ class Source:
         return self.onvif.steering if self.onvif is not None else None
 
     @property
+    def can_move(self) -> bool:
+        """Return whether its camera moves, as far as is known."""
+        return self.onvif is not None and self.onvif.can_move
+
+    @property
     def is_online(self) -> bool:
         """Return whether the main input gives pictures."""
         return self.state.state == "RUNNING"

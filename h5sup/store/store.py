@@ -72,6 +72,18 @@ class Store:
         """Forget a recording's order; an unknown one is ignored."""
         await self._run(lambda: self._delete("recordings", "key", key))
 
+    async def presets(self) -> list[dict[str, Any]]:
+        """Return by which tokens clients know cameras' presets, a row for each source."""
+        return await self._run(lambda: self._rows("presets"))
+
+    async def save_presets(self, raw: Mapping[str, Any]) -> None:
+        """Keep the presets of a source, in place of what was kept of it."""
+        await self._run(lambda: self._save("presets", "token", raw))
+
+    async def delete_presets(self, token: str) -> None:
+        """Forget the presets of a source; an unknown one is ignored."""
+        await self._run(lambda: self._delete("presets", "token", token))
+
     async def host_id(self) -> str:
         """Return this installation's id: random, made at the first start, then always the same."""
         return await self._run(self._host_id)

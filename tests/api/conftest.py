@@ -28,6 +28,7 @@ from h5sup.auth.sessions import Sessions
 from h5sup.auth.users import Users
 from h5sup.base.errors import UnavailableError
 from h5sup.config.model import AuthConfig, UserConfig
+from h5sup.devices.steering import Steering
 from h5sup.events.hub import Hub
 from h5sup.outputs.rtc.output import RtcOutput
 from h5sup.outputs.rtc.whep import METHODS
@@ -132,7 +133,7 @@ MakeBackend = Callable[..., Awaitable[Backend]]
 @pytest.fixture
 async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
     """Return what builds a server with a given `auth` section, WebRTC and library if given."""
-    opened: list[tuple[TestClient[web.Request, web.Application], Passwords, Store]] = []
+    opened: list[tuple[TestClient[web.Request, web.Application], Passwords, Store, Steering]] = []
 
     async def make(
         *, rtc: RtcOutput | None = None, library: Library | None = None, **auth: object
@@ -164,6 +165,7 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
         snapshots = FakeSnapshots()
         recordings = FakeRecordings()
         onvif = FakeOnvif()
+        steering = Steering(sources, store)
         services = Services(
             guard=guard,
             logins=logins,
@@ -171,6 +173,7 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
             sessions=sessions,
             sources=sources,
             onvif=onvif,
+            steering=steering,
             pictures=pictures,
             recordings=recordings,
             ws_viewers=FakeConnections(),
@@ -226,7 +229,7 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
         )
         client = TestClient(TestServer(app), cookie_jar=DummyCookieJar())
         await client.start_server()
-        opened.append((client, passwords, store))
+        opened.append((client, passwords, store, steering))
         return Backend(
             client,
             sources,
@@ -245,8 +248,9 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
         )
 
     yield make
-    for client, passwords, store in opened:
+    for client, passwords, store, steering in opened:
         await client.close()
+        await steering.close()
         passwords.close()
         await store.close()
 

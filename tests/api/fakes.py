@@ -23,6 +23,7 @@ from h5sup.recording.outlook import Outlook, Share
 from h5sup.recording.recordings import Begun, Moment
 from h5sup.recording.volume import State
 from h5sup.store.media_index import Gap, Kind, StoredFile
+from tests.fakes.steerable import FakeSteerable
 
 JPEG = b"\xff\xd8 a picture \xff\xd9"
 CAMERAS_OWN = b"\xff\xd8 by the camera's own address \xff\xd9"
@@ -86,6 +87,11 @@ class FakeSource:
         self.onvif = FakeOnvifSource(config) if config.type == "onvif" else None
         self.viewers = 0
         self.note = ""
+        self.steering: FakeSteerable | None = None
+
+    @property
+    def can_move(self) -> bool:
+        return self.steering is not None
 
     @property
     def has_sub(self) -> bool:

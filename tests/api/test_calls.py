@@ -89,6 +89,7 @@ async def test_getsrc_shows_a_source_without_its_password(backend: Backend) -> N
         "nWidth": 0,
         "nHeight": 0,
         "bSub": False,
+        "bPtz": False,
         "bFixed": True,
         "strNote": "",
         "rtc": [],

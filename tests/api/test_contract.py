@@ -17,6 +17,8 @@ from h5sup.api.parameters import fields_of
 from h5sup.api.reference import render
 from h5sup.api.table import CALLS
 from tests.api.conftest import Backend
+from tests.api.fakes import source
+from tests.fakes.steerable import FakeSteerable
 
 ROOT = Path(__file__).parents[2]
 CONTRACT: dict[str, Any] = {
@@ -27,7 +29,7 @@ CONTRACT: dict[str, Any] = {
 PUBLIC = {"Login", "GetLoadingImage"}
 PLANNED = {
     "AddRTMPPush", "GetDevice", "GetDeviceSrc", "GetGbDevice",
-    "GetGbDeviceSrc", "AddDeviceHik", "AddDeviceDh", "DelDevice", "Ptz", "SetPreset", "DelPreset",
+    "GetGbDeviceSrc", "AddDeviceHik", "AddDeviceDh", "DelDevice",
     "SearchDeviceRecordByTime", "SearchDeviceRecordCalendar",
 }  # fmt: skip
 # The manual has no change of a user but the password; its clients send both, ours need not.
@@ -126,6 +128,11 @@ def test_call_is_declared_as_the_contract_says(call: AnyCall) -> None:
         ("GetVidStreamStatus", "token=front&stream=main"),
         ("cluster/GetClusterStatus", ""),
         ("GetDeviceSummary", ""),
+        ("Ptz", "token=gate&action=left&speed=0.5"),
+        ("Ptz", "token=gate&action=stop"),
+        ("SetPreset", "token=gate&&presetname=2&presettoken=2"),
+        ("GetPresets", "token=gate"),
+        ("DelPreset", "token=gate&&presettoken=1"),
         ("GetSrcLog", "token=front"),
         ("Restart", ""),
         ("Logout", ""),
@@ -134,6 +141,8 @@ def test_call_is_declared_as_the_contract_says(call: AnyCall) -> None:
 async def test_manuals_example_gets_the_contracts_answer(
     backend: Backend, name: str, query: str
 ) -> None:
+    backend.sources.by_token["gate"] = gate = source("gate")
+    gate.steering = FakeSteerable()
     answer = await backend.call(f"/api/v1/{name}?{query}&session={backend.sign_in()}")
 
     assert answer.get("bStatus", True) is True

@@ -246,16 +246,6 @@ async def test_input_that_is_not_there_is_refused(
     assert answer == {"bStatus": False, "strCode": sentence}
 
 
-async def test_presets_are_of_a_source_that_exists(backend: Backend) -> None:
-    session = backend.sign_in("vera")
-
-    assert await backend.call(f"/api/v1/GetPresets?token=front&session={session}") == {
-        "preset": []
-    }
-    answer = await backend.call(f"/api/v1/GetPresets?token=none&session={session}")
-    assert answer["strCode"] == "there is no source with this token"
-
-
 async def test_a_server_that_stands_alone_says_so(backend: Backend) -> None:
     session = backend.sign_in("vera")
 

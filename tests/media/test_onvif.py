@@ -35,7 +35,9 @@ async def test_a_camera_plays_large_and_small_and_is_found_again(
     ):
         await add(base, camera)
         source = base.registry.get("front")
+        assert not source.can_move  # it has not been asked yet
         await base.until_failed(source, "refused the connection")
+        assert source.can_move
         camera.rtsp_port = rtsp.port  # its address has changed
         await base.until(lambda: source.is_online)
 
