@@ -24,6 +24,7 @@ from tests.bench.crowd import crowded
 from tests.bench.index import index
 from tests.bench.llhls import llhls
 from tests.bench.measure import CACHE, cpu_s, in_chromium, row, server_of
+from tests.bench.onvif import onvif
 from tests.bench.record import record
 from tests.bench.rest import rest
 from tests.bench.rtc import rtc
@@ -230,6 +231,7 @@ PARTS = {
     "crowd": crowded,
     "record": record,
     "index": index,
+    "onvif": onvif,
     "stored": stored,
 }
 
