@@ -9,10 +9,12 @@ the password is not asked again by this object; one that locks its user out is, 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Literal
+from types import SimpleNamespace
+from typing import Literal, cast
 
 import aiohttp
 from yarl import URL
@@ -27,6 +29,8 @@ TLS_PORT = 443
 AT_ONCE = 2  # recorders have few connections to give, and count wrong logins over all of them
 KEEP_ALIVE_S = 5.0  # recorders hang up after 10 s, and a POST that meets that can't be repeated
 LOCKED_OUT_S = 1800.0  # where a device doesn't say
+
+DOMAIN = re.compile(r'(?i)\bdomain="[^"]*",?')
 
 Method = Literal["GET", "PUT", "POST", "DELETE"]
 FindLock = Callable[[bytes], float | None]
@@ -157,6 +161,12 @@ class DeviceHttp:
             return place
         if answer.is_ok and recognises(answer.body):
             return place
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            raise DeviceError(
+                DeviceFailure.UNSUPPORTED,
+                f"what answers at port {place.port} of {self._host} takes no digest login: "
+                "switch that on in its web settings",
+            )
         raise DeviceError(
             DeviceFailure.NOT_UNDERSTOOD,
             f"what answers at port {place.port} of {self._host} is not such a device",
@@ -190,7 +200,7 @@ class DeviceHttp:
                 answer = Answer(response.status, await _read(response, self._host))
                 if digest:
                     return answer, "Authorization" in response.request_info.headers
-                return answer, _asks_digest(response)
+                return answer, any(map(_is_digest, _challenges(response)))
         except TimeoutError:
             raise DeviceError(
                 DeviceFailure.NO_ANSWER, f"no answer at {where} within {timeout_s:g} s"
@@ -238,13 +248,13 @@ class DeviceHttp:
         else:
             self._refusal = DeviceError(
                 DeviceFailure.UNSUPPORTED,
-                f"{self._host} takes no digest login: switch it on in its web settings",
+                f"{self._host} takes no digest login: switch that on in its web settings",
             )
         raise self._refusal
 
     def _make_digest(self) -> aiohttp.DigestAuthMiddleware:
         try:
-            return aiohttp.DigestAuthMiddleware(self._user, self._password)
+            return _Digest(self._user, self._password)
         except ValueError:
             raise DeviceError(
                 DeviceFailure.UNSUPPORTED, "a user name with a colon can't log in by digest"
@@ -267,6 +277,22 @@ class DeviceHttp:
         return self._session
 
 
+class _Digest(aiohttp.DigestAuthMiddleware):
+    """aiohttp's, which looks at the first challenge alone; devices put Basic before Digest.
+
+    Their `domain` is left out: `domain="::"`, which old ones write, would cost each request a 401.
+    """
+
+    def _authenticate(self, response: aiohttp.ClientResponse) -> bool:
+        challenge = next(filter(_is_digest, _challenges(response)), "")
+        alone = SimpleNamespace(
+            status=response.status,
+            headers={"www-authenticate": DOMAIN.sub("", challenge)},
+            url=response.url,
+        )
+        return super()._authenticate(cast(aiohttp.ClientResponse, alone))
+
+
 async def _choose(tasks: list[asyncio.Task[HttpPort]], places: tuple[HttpPort, ...]) -> HttpPort:
     """Return the likeliest place of the first to answer, or raise the failure that says most."""
     waiting: set[asyncio.Task[HttpPort]] = set(tasks)
@@ -283,7 +309,12 @@ async def _choose(tasks: list[asyncio.Task[HttpPort]], places: tuple[HttpPort, .
 
 def _tell_most(errors: list[BaseException | None], places: tuple[HttpPort, ...]) -> BaseException:
     """Return the failure to show: a lone port's own, else the one that got farthest."""
-    rank = [DeviceFailure.NOT_UNDERSTOOD, DeviceFailure.NO_ANSWER, DeviceFailure.UNREACHABLE]
+    rank = [
+        DeviceFailure.UNSUPPORTED,
+        DeviceFailure.NOT_UNDERSTOOD,
+        DeviceFailure.NO_ANSWER,
+        DeviceFailure.UNREACHABLE,
+    ]
     known = [error for error in errors if isinstance(error, DeviceError)]
     if len(known) < len(errors):  # a bug of ours: let it be seen
         return next(error for error in errors if error and not isinstance(error, DeviceError))
@@ -312,6 +343,9 @@ async def _read(response: aiohttp.ClientResponse, host: str) -> bytes:
     return bytes(body)
 
 
-def _asks_digest(response: aiohttp.ClientResponse) -> bool:
-    challenges = response.headers.getall("WWW-Authenticate", [])
-    return any(challenge.lower().startswith("digest") for challenge in challenges)
+def _challenges(response: aiohttp.ClientResponse) -> list[str]:
+    return response.headers.getall("WWW-Authenticate", [])
+
+
+def _is_digest(challenge: str) -> bool:
+    return challenge.lower().startswith("digest ")

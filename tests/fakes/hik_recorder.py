@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import re
 import secrets
+import ssl
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -105,6 +106,10 @@ class FakeHik:
     is_behind_redirect: bool = False
     """Redirects also who is not logged in."""
     schemes: tuple[str, ...] = ("Digest",)
+    """Which logins it offers, in this order: Digest, old Digest, Basic."""
+    tls: ssl.SSLContext | None = None
+    refusals: int = 0
+    """How often it asked for a login."""
     closes_each: bool = False
 
     port: int = 0
@@ -136,7 +141,7 @@ class FakeHik:
         server = web.Server(self._handle)
         self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port)
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self.tls)
         await site.start()
         self.port = self._runner.addresses[0][1]
         return self
@@ -198,6 +203,7 @@ class FakeHik:
         return md5(secret, *rest, md5(method, said["uri"]))
 
     def _refuse(self, *, lock: bool = False) -> web.Response:
+        self.refusals += 1
         nonce = secrets.token_hex(16)
         self._nonces.add(nonce)
         left = max(0, self.lock_after - self.wrong_logins)
@@ -211,6 +217,8 @@ class FakeHik:
         answer = web.Response(status=401, text=body, content_type="application/xml")
         challenges = {
             "Digest": f'Digest qop="auth", realm="DS-FAKE", nonce="{nonce}", stale="FALSE"',
+            "old Digest": f'Digest realm="DS-FAKE", domain="::", qop="auth", nonce="{nonce}", '
+            'opaque="", algorithm="MD5", stale="FALSE"',
             "Basic": 'Basic realm="DS-FAKE"',
         }
         for scheme in self.schemes:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ import pytest
 from h5sup.devices.hik.api import HikRecorder
 from h5sup.devices.http import HttpPort, list_ports
 from h5sup.devices.model import DeviceError, DeviceFailure, Motion, Recorder, Steerable, Switch
+from tests.fakes.authority import Authority
 from tests.fakes.hik_recorder import FakeHik, Fault, Recorded, Slot
 
 pytestmark = pytest.mark.media
@@ -228,12 +231,74 @@ async def test_a_lock_is_told_apart_and_waited_for(monkeypatch: pytest.MonkeyPat
 async def test_a_device_without_digest_is_told_so() -> None:
     async with FakeHik(ip=[Slot(1, "A")], schemes=("Basic",)) as fake:
         told = await failure(fake)
-        assert told.failure is DeviceFailure.NOT_UNDERSTOOD
-    async with (
-        FakeHik(ip=[Slot(1, "A")], schemes=("Digest", "Basic")) as fake,
-        opened(fake) as recorder,
-    ):
+        assert (told.failure, fake.wrong_logins) == (DeviceFailure.UNSUPPORTED, 0)
+        assert "takes no digest login" in str(told)
+        fake.schemes = ("Digest",)
+        async with opened(fake) as recorder:
+            await recorder.channels()
+            fake.schemes = ("Basic",)
+            fake.expire_nonces()
+            with pytest.raises(DeviceError, match="refuses"):
+                await recorder.channels()
+
+
+@pytest.mark.parametrize("digest", ["Digest", "old Digest"])
+@pytest.mark.parametrize("order", [0, 1])
+async def test_digest_is_taken_wherever_it_stands(order: int, digest: str) -> None:
+    schemes = ("Basic", digest) if order else (digest, "Basic")
+    async with FakeHik(ip=[Slot(1, "A")], schemes=schemes) as fake, opened(fake) as recorder:
+        for _ in range(3):
+            assert len(await recorder.channels()) == 1
+        # one where it was looked for, by either way, and one for the login
+        assert fake.refusals == 2
+
+
+async def test_https_is_found_and_its_certificate_is_not_looked_at(tmp_path: Path) -> None:
+    issued = Authority(tmp_path).issue()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(issued.cert, issued.key)
+    async with FakeHik(ip=[Slot(1, "A")], tls=context) as fake, opened(fake) as recorder:
         assert len(await recorder.channels()) == 1
+
+
+async def test_http_is_found_beside_a_port_that_says_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sdk:
+        async with FakeHik(ip=[Slot(1, "A")]) as fake:
+            monkeypatch.setattr("h5sup.devices.http.USUAL_PORTS", (fake.port,))
+            given = sdk.getsockname()[1]
+            async with opened(fake, port=given, http_port=0) as recorder:
+                assert len(await recorder.channels()) == 1
+            fake.is_behind_redirect = True
+            told = await failure(fake, port=given, http_port=0)
+            assert f"(tried ports {given}, {fake.port}; http_port names another)" in str(told)
+
+
+async def test_the_port_of_rtsp_is_asked_until_it_is_told() -> None:
+    ports = "/ISAPI/Security/adminAccesses"
+    async with (
+        FakeHik(ip=[Slot(1, "A")], rtsp_port=1554, faults={ports: Fault.SILENT}) as fake,
+        opened(fake, timeout_s=0.3) as recorder,
+    ):
+        with pytest.raises(DeviceError, match=r"takes longer|no answer"):
+            await recorder.channels()
+        fake.faults.clear()
+        await recorder.channels()
+        assert ":1554/" in recorder.live(1, sub=False).url
+
+
+async def test_another_zone_is_noticed_within_the_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with FakeHik(ip=[Slot(1, "A")]) as fake, opened(fake) as recorder:
+        await recorder.channels()
+        fake.zone = "CST-2:00:00"
+        await recorder.channels()
+        assert asked(fake).count("/ISAPI/System/time") == 1
+        loop = asyncio.get_running_loop()
+        real = loop.time
+        monkeypatch.setattr(loop, "time", lambda: real() + 3601)
+        await recorder.channels()
+        assert "starttime=20261123T180000Z" in recorder.playback(1, BEGIN, END).url
 
 
 async def test_a_user_name_with_a_colon_is_refused() -> None:

@@ -26,6 +26,7 @@ from h5sup.devices.hik.messages import (
     parse_analog_channels,
     parse_calendar,
     parse_ip_channels,
+    parse_online,
     parse_search,
     parse_streaming_channels,
 )
@@ -72,14 +73,19 @@ class HikRecorder:
 
     async def channels(self) -> Sequence[DeviceChannel]:
         """Return cameras on the network, then those by wire; a lone camera is channel 1."""
+        read = self._connection.read
         async with self._connection.in_time():
             await self._connection.open()
             listed = await self._ask_if_had(IP_CHANNELS)
             status = await self._ask_if_had(IP_STATUS) if listed is not None else None
             analog = await self._ask_if_had(ANALOG_CHANNELS)
-            with self._connection.understood():
-                on_network = parse_ip_channels(listed, status) if listed is not None else ()
-                by_wire = parse_analog_channels(analog) if analog is not None else ()
+            on_network: Sequence[DeviceChannel] = ()
+            by_wire: Sequence[DeviceChannel] = ()
+            if listed is not None:
+                online = {} if status is None else await read(parse_online, status)
+                on_network = await read(lambda body: parse_ip_channels(body, online), listed)
+            if analog is not None:
+                by_wire = await read(parse_analog_channels, analog)
             for channel in on_network:
                 self._camera(channel.number).is_on_network = True
             if on_network or by_wire:
@@ -87,8 +93,7 @@ class HikRecorder:
             if listed is not None:
                 return ()  # a recorder that no camera has been added to
             body = await self._connection.ask("GET", STREAMING_CHANNELS)
-            with self._connection.understood():
-                return parse_streaming_channels(body)
+            return await read(parse_streaming_channels, body)
 
     def live(self, channel: int, *, sub: bool) -> MediaAddress:
         """Return where a channel's picture is had; the port is known once it has answered."""
@@ -124,8 +129,7 @@ class HikRecorder:
             body = await self._connection.ask(
                 "POST", build_calendar_path(channel), build_calendar(year, month)
             )
-            with self._connection.understood():
-                return parse_calendar(body)
+            return await self._connection.read(parse_calendar, body)
 
     async def close(self) -> None:
         """Let go of the connection."""
@@ -141,8 +145,7 @@ class HikRecorder:
         for _ in range(MAX_PAGES):
             body = build_search(search_id, channel, begin, end, zone, position)
             answer = await self._connection.ask("POST", SEARCH, body)
-            with self._connection.understood():
-                page = parse_search(answer, zone)
+            page = await self._connection.read(lambda body: parse_search(body, zone), answer)
             had = len(found)
             found.update(dict.fromkeys(page.records))
             if page.is_last:

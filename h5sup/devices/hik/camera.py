@@ -81,8 +81,7 @@ class HikCamera:
         """Return the places it knows, in its own order."""
         async with self._connection.in_time():
             body = await self._ask("GET", "ptz", "/presets")
-            with self._connection.understood():
-                return parse_presets(body)
+            return await self._connection.read(parse_presets, body)
 
     async def go_to(self, preset: str) -> None:
         """Turn to a place."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from http import HTTPStatus
+from typing import TypeVar
 
 from h5sup.base.errors import MediaFormatError
 from h5sup.config.model import DeviceConfig
@@ -30,6 +31,7 @@ from h5sup.devices.http import FIND_TIMEOUT_S, DeviceHttp, Method, list_ports
 from h5sup.devices.model import DEVICE_TIMEOUT_S, DeviceError, DeviceFailure, MediaAddress
 
 LOOK_AT_CLOCK_S = 3600.0  # somebody may set another zone
+SHORT_BYTES = 32_000  # read within 5 ms, on a slow machine 20
 # Said of what a device has not: firmware is not of one mind about which.
 LACKING = frozenset(
     {
@@ -40,6 +42,8 @@ LACKING = frozenset(
         HTTPStatus.NOT_IMPLEMENTED,
     }
 )
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +65,7 @@ class HikConnection:
         self._rtsp_port = config.rtsp_port or DEFAULT_RTSP_PORT
         self._timeout_s = timeout_s
         self._turn = asyncio.Lock()
+        self._is_open = False
         self._clock_seen: float | None = None
         self._http = DeviceHttp(
             config.host,
@@ -75,8 +80,9 @@ class HikConnection:
         """Find the device and log in, unless that is done."""
         async with self._turn:
             self._http.check()
-            if self._http.place is None:
+            if not self._is_open:
                 await self._find()
+                self._is_open = True
             now = asyncio.get_running_loop().time()
             if self._clock_seen is None or now - self._clock_seen > LOOK_AT_CLOCK_S:
                 await self._look_at_clock()
@@ -110,11 +116,12 @@ class HikConnection:
                 f"{self._config.host} takes longer than {self._timeout_s:g} s",
             ) from None
 
-    @contextmanager
-    def understood(self) -> Iterator[None]:
-        """Raise DeviceError where what it said can't be read."""
+    async def read(self, parse: Callable[[bytes], T], body: bytes) -> T:
+        """Return what `parse` makes of an answer; a long one is read outside the event loop."""
         try:
-            yield
+            if len(body) > SHORT_BYTES:
+                return await asyncio.to_thread(parse, body)
+            return parse(body)
         except MediaFormatError as error:
             raise DeviceError(
                 DeviceFailure.NOT_UNDERSTOOD, f"{self._config.host}: {error}"
@@ -129,13 +136,8 @@ class HikConnection:
         await self._http.find(places, DEVICE_INFO, is_device)
         place = self._http.place
         assert place is not None
-        try:
-            body = await self._ask("GET", DEVICE_INFO)
-            with self.understood():
-                self.info = parse_device_info(body)
-        except DeviceError:
-            self._http.place = None
-            raise
+        body = await self._ask("GET", DEVICE_INFO)
+        self.info = await self.read(parse_device_info, body)
         if not self._config.rtsp_port:
             self._rtsp_port = await self._ask_rtsp_port()
         logger.info(
@@ -147,8 +149,7 @@ class HikConnection:
         """Return the port it tells, which takes an administrator; else the usual one."""
         try:
             body = await self._ask("GET", PROTOCOLS)
-            with self.understood():
-                return parse_rtsp_port(body) or DEFAULT_RTSP_PORT
+            return await self.read(parse_rtsp_port, body) or DEFAULT_RTSP_PORT
         except DeviceError as error:
             _raise_unless_lacking(error)
             return DEFAULT_RTSP_PORT
@@ -156,8 +157,7 @@ class HikConnection:
     async def _look_at_clock(self) -> None:
         try:
             body = await self._ask("GET", TIME)
-            with self.understood():
-                self.zone = parse_time_zone(body)
+            self.zone = await self.read(parse_time_zone, body)
         except DeviceError as error:
             _raise_unless_lacking(error)
             logger.warning(
@@ -170,7 +170,7 @@ class HikConnection:
             answer = await self._http.ask(method, path, body, XML if body else "")
         except DeviceError as error:
             if error.failure is DeviceFailure.UNREACHABLE:
-                self._http.place = None  # it may come back at another port
+                self._is_open = False  # it may come back at another port
             raise
         if answer.is_ok:
             return answer.body

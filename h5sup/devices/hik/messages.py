@@ -7,7 +7,7 @@ Security). Where firmware is known to differ from it, the place says how.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -119,13 +119,27 @@ def parse_rtsp_port(body: bytes) -> int | None:
     return None
 
 
-def parse_ip_channels(body: bytes, status: bytes | None) -> tuple[DeviceChannel, ...]:
+def parse_online(body: bytes) -> dict[int, bool]:
+    """Return which channels say whether they are online; none, of what can't be read."""
+    try:
+        tree = _parse(body, "InputProxyChannelStatusList")
+    except MediaFormatError:  # a state that can't be read is none: the channels are still there
+        return {}
+    states: dict[int, bool] = {}
+    for each in tree.find_all("InputProxyChannelStatus"):
+        number = _channel_number(each.text_of("id"))
+        state = each.text_of("online").lower()
+        if number is not None and state in ("true", "false"):
+            states[number] = state == "true"
+    return states
+
+
+def parse_ip_channels(body: bytes, online: Mapping[int, bool]) -> tuple[DeviceChannel, ...]:
     """Return a recorder's IP channels.
 
-    `status` is what IP_STATUS answers, if it does. A channel it leaves out, or says nothing of,
-    counts as online: some firmware knows no state, and a camera must not be lost by that.
+    One that says nothing of its state counts as online: some firmware knows none, and a camera
+    must not be lost by that.
     """
-    online = _parse_online(status) if status is not None else {}
     tree = _parse(body, "InputProxyChannelList")
     found = []
     for each in tree.find_all("InputProxyChannel"):
@@ -329,21 +343,6 @@ def _parse(body: bytes, name: str) -> Element:
             f"the device answers with {_name(tree.name)!r} in place of {name!r}"
         )
     return tree
-
-
-def _parse_online(body: bytes) -> dict[int, bool]:
-    """Return which channels say whether they are online."""
-    try:
-        tree = _parse(body, "InputProxyChannelStatusList")
-    except MediaFormatError:  # a state that can't be read is none: the channels are still there
-        return {}
-    states: dict[int, bool] = {}
-    for each in tree.find_all("InputProxyChannelStatus"):
-        number = _channel_number(each.text_of("id"))
-        state = each.text_of("online").lower()
-        if number is not None and state in ("true", "false"):
-            states[number] = state == "true"
-    return states
 
 
 def _channel(number: int, name: str, *, is_online: bool) -> DeviceChannel:

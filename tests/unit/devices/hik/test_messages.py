@@ -89,7 +89,7 @@ READERS: dict[bytes, Callable[[bytes], object]] = {
     FOUND: lambda body: messages.parse_search(body, SHANGHAI),
     INFO: messages.parse_device_info,
     TIME: messages.parse_time_zone,
-    IP_CHANNELS: lambda body: messages.parse_ip_channels(body, None),
+    IP_CHANNELS: lambda body: messages.parse_ip_channels(body, {}),
     WIRED: messages.parse_analog_channels,
     SENT: messages.parse_streaming_channels,
     PRESETS: messages.parse_presets,
@@ -175,7 +175,7 @@ def test_the_port_of_rtsp() -> None:
 
 def test_a_state_that_cannot_be_read_hides_no_channel() -> None:
     for status in (b"<broken", b"<Other/>", b"<InputProxyChannelStatusList/>"):
-        (channel,) = messages.parse_ip_channels(IP_CHANNELS, status)
+        (channel,) = messages.parse_ip_channels(IP_CHANNELS, messages.parse_online(status))
         assert channel.is_online
 
 
