@@ -251,3 +251,26 @@ async def test_why_a_source_can_not_be_had_is_known(
     assert rig.intake.is_live
     assert rig.intake.reason == ""
     assert len(rig.sources.leases) == 1
+
+
+async def test_one_that_has_to_be_transcoded_after_an_outage_is_taken_from_there(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("h5sup.recording.intake.READY_S", 0.01)
+    monkeypatch.setattr("h5sup.recording.intake.RETRY_S", 0.01)
+    await rig.begin()
+    rig.gop(7)
+    before = rig.sources.channel
+    rig.ingest.close(rig.now_s)
+    rig.ingest.expire("the camera is gone")
+    rig.sources.channel = OneSource().channel
+    rig.ingest = Ingest(rig.sources.channel)
+    rig.open(Camera(audio=False))
+    rig.gop(2)
+    await rig.until_live()
+    rig.gop()
+    rig.gop(1)
+    assert before.viewers == 0
+    assert rig.heard.pictures == [2, 7, 2, 25]
+    assert rig.heard.told == ["live", "the camera is gone", "live"]
+    assert len(rig.sources.leases) == 1
