@@ -263,6 +263,7 @@ async def test_one_that_has_to_be_transcoded_after_an_outage_is_taken_from_there
     before = rig.sources.channel
     rig.ingest.close(rig.now_s)
     rig.ingest.expire("the camera is gone")
+    await asyncio.sleep(0)
     rig.sources.channel = OneSource().channel
     rig.ingest = Ingest(rig.sources.channel)
     rig.open(Camera(audio=False))
