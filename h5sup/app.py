@@ -62,8 +62,10 @@ from h5sup.base.logs import RecentLines
 from h5sup.config.loading import load_config, load_profiles
 from h5sup.config.model import Config, LimitsConfig, PathsConfig
 from h5sup.config.profile import Profile
+from h5sup.devices.hik.api import HikRecorder
 from h5sup.devices.model import STILL_AFTER_S
 from h5sup.devices.onvif.api import Onvif
+from h5sup.devices.registry import Devices
 from h5sup.devices.steering import Steering
 from h5sup.events.hub import Hub
 from h5sup.ffmpeg.codecs import CodecProbe, read_processor
@@ -159,6 +161,7 @@ class Server:
         """Whether run() ended to be started anew."""
         self._reloading: asyncio.Task[None] | None = None
         self._registry: Registry | None = None
+        self._devices: Devices | None = None
         self._users: Users | None = None
         self._sessions: Sessions | None = None
         self._tls: Tls | None = None
@@ -208,7 +211,11 @@ class Server:
         workshop = Workshop(tools, launcher, self._profiles, config.hls, config.limits, places.ram)
         onvif = Onvif()
         stack.push_async_callback(onvif.close)
-        registry = self._registry = Registry(workshop, places.media_root, store, self._hub, onvif)
+        devices = self._devices = Devices({"hik": HikRecorder}, store, self._hub)
+        stack.push_async_callback(devices.aclose)
+        registry = self._registry = Registry(
+            workshop, places.media_root, store, self._hub, onvif, devices
+        )
         stack.push_async_callback(registry.aclose)
         steering = Steering(registry, store, still_after_s=STILL_AFTER_S)
         await steering.start()
@@ -252,6 +259,7 @@ class Server:
         services = await self._build_services(
             stack,
             registry,
+            devices,
             pictures,
             ws,
             rtc,
@@ -317,6 +325,7 @@ class Server:
         ram_watch = RamWatch(places.ram, self._hub)
         ram_watch.start()
         stack.push_async_callback(ram_watch.close)
+        await devices.start(config.devices)
         await registry.start(config.sources)
         await recording.record()
         processes.start()
@@ -345,6 +354,7 @@ class Server:
         self,
         stack: AsyncExitStack,
         registry: Registry,
+        devices: Devices,
         pictures: Pictures,
         ws: WsOutput,
         rtc: RtcOutput,
@@ -377,6 +387,7 @@ class Server:
             administration=Administration(users, logins, sessions),
             sessions=sessions,
             sources=registry,
+            devices=devices,
             onvif=onvif,
             steering=steering,
             pictures=pictures,
@@ -493,9 +504,11 @@ class Server:
         try:
             config = await asyncio.to_thread(load_config, self._config_path)
             assert self._registry is not None
+            assert self._devices is not None
             assert self._users is not None
             assert self._sessions is not None
             await self._registry.apply(config.sources)
+            await self._devices.apply(config.devices)
             for name in await self._users.apply(config.auth.users):
                 self._sessions.close_user(name)
         except H5supError as error:  # a mistake in it, or a store that can't be written

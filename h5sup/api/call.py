@@ -39,6 +39,10 @@ class Caller:
         """Return whether a source may be listed to them; one they name is checked before."""
         return self.identity is not None and self.identity.may_see(token)
 
+    def may_see_device(self, token: str) -> bool:
+        """Return whether a device may be listed to them."""
+        return self.identity is not None and self.identity.may_see_device(token)
+
 
 Handler = Callable[[Caller, P], Awaitable[web.StreamResponse]]
 

@@ -115,11 +115,19 @@ async def get_cloud_device_src(caller: Caller, given: DeviceParameters) -> web.R
 async def get_device_summary(caller: Caller, given: NoParameters) -> web.Response:
     """Count devices and sources."""
     del given
+    devices = [
+        one for one in caller.services.devices.devices() if caller.may_see_device(one.config.token)
+    ]
     listed = caller.services.sources.sources()
     found = [one for one in listed if caller.may_see(one.config.token)]
     online = sum(one.is_online for one in found)
     return present.answer(
-        SummaryAnswer(devices=0, devices_online=0, sources=len(found), sources_online=online)
+        SummaryAnswer(
+            devices=len(devices),
+            devices_online=sum(one.state.is_online for one in devices),
+            sources=len(found),
+            sources_online=online,
+        )
     )
 
 

@@ -119,7 +119,7 @@ class DaysAnswer(Struct, frozen=True):
 async def search(caller: Caller, given: SearchParameters) -> web.Response:
     """List the files of a stretch of time."""
     library = caller.services.library
-    begin, end = _read_range(given.start, given.end, library.zone)
+    begin, end = read_range(given.start, given.end, library.zone)
     found = await library.find_files(given.type, given.token, begin, end)
     return await _answer_found(caller, given.token, found)
 
@@ -134,7 +134,7 @@ async def search_by_filename(caller: Caller, given: SearchByFilenameParameters) 
 async def get_record_gaps(caller: Caller, given: RangeParameters) -> web.Response:
     """List what was not recorded, and why."""
     library = caller.services.library
-    begin, end = _read_range(given.start, given.end, library.zone)
+    begin, end = read_range(given.start, given.end, library.zone)
     found = await library.find_gaps(given.token, begin, end)
     if not found:
         caller.services.sources.get(given.token)
@@ -151,7 +151,8 @@ async def get_record_calendar(caller: Caller, given: MonthParameters) -> web.Res
     return present.answer(DaysAnswer(days))
 
 
-def _read_range(start: str, end: str, zone: tzinfo) -> tuple[datetime, datetime]:
+def read_range(start: str, end: str, zone: tzinfo) -> tuple[datetime, datetime]:
+    """Return the two ends of a stretch of time; raises InvalidError."""
     return parse_time("start", start, zone), parse_time("end", end, zone)
 
 

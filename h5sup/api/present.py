@@ -249,6 +249,7 @@ def source(
         transport=TRANSPORTS[config.transport],
         host=host,
         port=port,
+        channel_number=int(config.token.rpartition("--")[2]) if config.type == "device" else 0,
         is_onvif_profile_auto=one.onvif is not None and not config.onvif_profile_main,
         onvif_address=config.onvif_addr if one.onvif else "",
         onvif_profile_main=one.onvif.main if one.onvif else "",

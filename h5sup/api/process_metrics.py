@@ -42,8 +42,8 @@ class Source(Protocol):
 class Sources(Protocol):
     """All sources."""
 
-    def sources(self) -> Sequence[Source]:
-        """Return them."""
+    def opened(self) -> Sequence[Source]:
+        """Return those that have feeds."""
 
 
 class WsQueues(Protocol):
@@ -86,13 +86,13 @@ def labels_of(feed: Feed) -> tuple[str, ...]:
 
 def find_processes(sources: Sources) -> dict[tuple[str, ...], int]:
     """Return the process of each feed that has one."""
-    feeds = [feed for source in sources.sources() for feed in source.feeds]
+    feeds = [feed for source in sources.opened() for feed in source.feeds]
     return {labels_of(feed): feed.pid for feed in feeds if feed.pid is not None}
 
 
 def collect_restarts(sources: Sources) -> Iterator[Family]:
     """Yield how often each ffmpeg failed, and why."""
-    feeds = [feed for source in sources.sources() for feed in source.feeds]
+    feeds = [feed for source in sources.opened() for feed in source.feeds]
     yield Family(
         name="source_restarts",
         help="How often ffmpeg ended without being asked to and was started again, by cause.",

@@ -14,8 +14,9 @@ from h5sup.auth.guard import Guard
 from h5sup.auth.login import Logins
 from h5sup.auth.sessions import Sessions
 from h5sup.bus.channel import Channel, ChannelState
-from h5sup.config.model import SourceConfig
-from h5sup.devices.model import Motion, Preset, Switch
+from h5sup.config.model import DeviceConfig, SourceConfig
+from h5sup.devices.device import Device
+from h5sup.devices.model import DeviceChannel, Motion, Preset, Switch
 from h5sup.devices.onvif.connection import Address
 from h5sup.devices.onvif.messages import OnvifProfile
 from h5sup.devices.onvif.search import Found
@@ -45,6 +46,25 @@ class OnvifSource(Protocol):
 
     async def picture(self) -> bytes:
         """Return a JPEG by its own address; raises DeviceError."""
+
+
+class Devices(Protocol):
+    """All recorders."""
+
+    def devices(self) -> Sequence[Device]:
+        """Return them in the order they were added."""
+
+    def get(self, token: str) -> Device:
+        """Return one; raises NotFoundError."""
+
+    def find_channel(self, token: str) -> tuple[Device, DeviceChannel] | None:
+        """Return what `<device>--<channel>` names, if there is such."""
+
+    async def add(self, config: DeviceConfig) -> Device:
+        """Add and ask one; raises ConflictError, ConfigError, UnavailableError."""
+
+    async def delete(self, token: str) -> None:
+        """Forget one; raises NotFoundError, ConflictError."""
 
 
 class Onvif(Protocol):
@@ -414,6 +434,7 @@ class Services:
     administration: Administration
     sessions: Sessions
     sources: Sources
+    devices: Devices
     onvif: Onvif
     steering: Steering
     pictures: Pictures

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -206,9 +207,34 @@ def list_sources(caller: Caller, given: GetSrcParameters) -> list[present.Source
     """Return the sources that are asked for; raises NotFoundError for a token without one."""
     services = caller.services
     if given.token:
-        found = [services.sources.get(given.token)]
+        found: Sequence[Source] = [services.sources.get(given.token)]
     else:
         found = [one for one in services.sources.sources() if caller.may_see(one.config.token)]
+    return _show(
+        caller,
+        [
+            one
+            for one in found
+            if given.type is None or present.source_type(one.config) == given.type
+        ],
+    )
+
+
+def list_channels(caller: Caller, device: str) -> list[present.SourceAnswer]:
+    """Return the channels of a device that may be seen."""
+    prefix = f"{device}--"
+    return _show(
+        caller,
+        [
+            one
+            for one in caller.services.sources.sources()
+            if one.config.token.startswith(prefix) and caller.may_see(one.config.token)
+        ],
+    )
+
+
+def _show(caller: Caller, found: Sequence[Source]) -> list[present.SourceAnswer]:
+    services = caller.services
     viewers: dict[str, list[RtcFigures]] = {}
     for figures in services.rtc_viewers.figures:
         viewers.setdefault(figures.token, []).append(figures)
@@ -219,7 +245,6 @@ def list_sources(caller: Caller, given: GetSrcParameters) -> list[present.Source
             is_recording=services.recordings.is_recording(one.config.token),
         )
         for one in found
-        if given.type is None or present.source_type(one.config) == given.type
     ]
 
 

@@ -23,6 +23,8 @@ class CallToken(Enum):
 
     SOURCE = "source"
     """A source there is; calls without the parameter are about none."""
+    DEVICE = "device"
+    """A device there is; who may see one of its channels may see it."""
     NEW = "new"
     """A source to be made."""
     OTHER = "other"
@@ -73,6 +75,11 @@ def veil_call(
         return parameters
     if names is CallToken.SOURCE:
         return _veiled(parameters, identity)
+    if names is CallToken.DEVICE:
+        token = parameters.get(PARAMETER)
+        if token is None or identity.may_see_device(token):
+            return parameters
+        return {**parameters, PARAMETER: NO_TOKEN}
     if not identity.may_see(parameters.get(PARAMETER, "")):
         raise ForbiddenError("you may not see a source of this token, so you may not make it")
     return parameters

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from h5sup.auth.roles import suffices
 from h5sup.auth.sessions import Session, Sessions
-from h5sup.auth.sight import may_see
+from h5sup.auth.sight import may_see, may_see_device
 from h5sup.auth.users import Users
 from h5sup.base.errors import AuthError, ForbiddenError
 from h5sup.config.model import SEE_ALL, AuthConfig, Role
@@ -76,6 +76,10 @@ class Identity:
     def may_see(self, token: str) -> bool:
         """Return whether they may know of this source."""
         return may_see(self.sources, token)
+
+    def may_see_device(self, token: str) -> bool:
+        """Return whether they may know of this device: of all its channels, or of some."""
+        return may_see_device(self.sources, token)
 
 
 ANONYMOUS = Identity("", "Viewer", is_anonymous=True)

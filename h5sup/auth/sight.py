@@ -12,10 +12,20 @@ MAX_PATTERNS = 256
 
 
 def may_see(patterns: Iterable[str], token: str) -> bool:
-    """Return whether one of the patterns is the token or its beginning."""
+    """Return whether one of the patterns is the token or its beginning.
+
+    A device's token stands for all of its channels, `<device>--<channel>`.
+    """
+    device = token.partition("--")[0]
     return any(
-        token.startswith(one[:-1]) if one.endswith("*") else token == one for one in patterns
+        token.startswith(one[:-1]) if one.endswith("*") else one in (token, device)
+        for one in patterns
     )
+
+
+def may_see_device(patterns: Iterable[str], device: str) -> bool:
+    """Return whether one of the patterns is about a device, or about channels of it."""
+    return any(may_see((one,), device) or one.startswith(f"{device}--") for one in patterns)
 
 
 def parse_patterns(text: str) -> tuple[str, ...]:

@@ -27,6 +27,8 @@ def check_config(config: Config) -> None:
         check_source(source, f"sources[{index}].")
     for index, device in enumerate(config.devices):
         check_device(device, f"devices[{index}].")
+        if any(source.token == device.token for source in config.sources):
+            raise ConfigError(f"devices[{index}].token", f"{device.token!r} is a source already")
     if config.auth.enabled and not any(user.role == "Administrator" for user in config.auth.users):
         raise ConfigError("auth.users", "needs at least one Administrator")
     for index, user in enumerate(config.auth.users):

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from h5sup.base.errors import ConfigError
-from h5sup.config.checks import check_config, check_source
-from h5sup.config.model import Config, SourceConfig
+from h5sup.config.checks import check_config, check_device, check_source
+from h5sup.config.model import Config, DeviceConfig, SourceConfig
 from h5sup.config.profile import Profile
 
 T = TypeVar("T")
@@ -40,6 +40,13 @@ def parse_source(raw: dict[str, Any]) -> SourceConfig:
     source = _convert(raw, SourceConfig)
     check_source(source, "")
     return source
+
+
+def parse_device(raw: dict[str, Any]) -> DeviceConfig:
+    """Check one recorder, as the store and the API hand it over."""
+    device = _convert(raw, DeviceConfig)
+    check_device(device, "")
+    return device
 
 
 def load_profiles(folder: Path) -> dict[str, Profile]:

@@ -51,8 +51,8 @@ class Source(Protocol):
 class Sources(Channels, Protocol):
     """All sources."""
 
-    def sources(self) -> Sequence[Source]:
-        """Return them."""
+    def opened(self) -> Sequence[Source]:
+        """Return them, but for channels of recorders that nobody has named yet."""
 
     def get(self, token: str) -> Source:
         """Return one; raises NotFoundError."""
@@ -130,6 +130,8 @@ class Recordings:
         self._sources.on_change(self._reconcile)
         self._reconcile()
         for order in await self._orders.load():
+            with suppress(NotFoundError):
+                self._sources.get(order.token)  # a channel of a recorder is opened by that
             recorder = self._recorders.get(order.token)
             if recorder is None:
                 self._orders.forget(order)
@@ -318,7 +320,7 @@ class Recordings:
 
     def _reconcile(self) -> None:
         """Have one recorder for each source. When told alone: a change takes it away first."""
-        present = {source.config.token: source.config for source in self._sources.sources()}
+        present = {source.config.token: source.config for source in self._sources.opened()}
         for token in self._recorders.keys() - present.keys():
             self._retire(self._recorders.pop(token))
         for token, config in present.items():

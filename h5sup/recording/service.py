@@ -55,7 +55,7 @@ class RecordingService:
         self.healing = Healing(self.index, self.volume, self.absence)
 
         def limits() -> dict[str, int]:
-            return {one.config.token: one.config.record_max_bytes for one in sources.sources()}
+            return {one.config.token: one.config.record_max_bytes for one in sources.opened()}
 
         self.retention = Retention(
             self.index, self.volume, config, limits, is_ready=self.healing.is_done.is_set

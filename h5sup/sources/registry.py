@@ -1,10 +1,10 @@
-"""All sources: those of config.json and those the API added."""
+"""All sources: those of config.json, those the API added, and the channels of recorders."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,11 +14,22 @@ from h5sup.base.errors import ConfigError, ConflictError, NotFoundError
 from h5sup.bus.channel import Channel
 from h5sup.config.loading import parse_source
 from h5sup.config.model import SourceConfig
+from h5sup.devices.device import channel_token
 from h5sup.events.hub import Hub
+from h5sup.sources.device import (
+    GONE,
+    Devices,
+    DeviceSource,
+    IdleChannel,
+    IdleFeed,
+    channel_config,
+)
 from h5sup.sources.feed import Workshop
 from h5sup.sources.locate import locate_file
 from h5sup.sources.onvif import Cameras
 from h5sup.sources.source import Lease, Source, Transcodes
+
+DEVICE_GONE = "its device was deleted or changed"
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +48,11 @@ class SourceStore(Protocol):
 
 
 class Registry:
-    """Owns every Source. Used from the event loop alone."""
+    """Owns every Source. Used from the event loop alone.
+
+    A channel of a recorder becomes a Source when somebody names it, and stays one until the
+    recorder lists it no more and nobody holds it, or until the recorder is gone.
+    """
 
     def __init__(
         self,
@@ -46,20 +61,27 @@ class Registry:
         store: SourceStore,
         hub: Hub,
         cameras: Cameras,
+        devices: Devices,
     ) -> None:
         self._workshop = workshop
         self._media_root = media_root
         self._store = store
         self._hub = hub
         self._cameras = cameras
+        self._devices = devices
         self._sources: dict[str, Source] = {}
+        self._channels: dict[str, tuple[DeviceSource, Source]] = {}
+        self._idle: dict[str, tuple[DeviceSource, IdleChannel]] = {}
+        self._idle_feed = IdleFeed(Channel("", "main", "copy", gop_bytes=0))
+        self._closing: set[asyncio.Task[None]] = set()
         self.transcodes = Transcodes(workshop.limits.transcodes)
         """What bounds conversions, those of recordings among them."""
         self._changing = asyncio.Lock()
         self._followers: list[Callable[[], None]] = []
 
     async def start(self, configured: Iterable[SourceConfig]) -> None:
-        """Start what is configured and what the API added before."""
+        """Start what is configured and what the API added before; the recorders are known."""
+        self._devices.on_change(self._follow_devices)
         await self.apply(configured)
         for raw in await self._store.sources():
             try:
@@ -76,7 +98,10 @@ class Registry:
 
     async def aclose(self) -> None:
         """Stop every source."""
-        sources, self._sources = list(self._sources.values()), {}
+        sources, self._sources = list(self.opened()), {}
+        self._channels.clear()
+        self._idle.clear()
+        await asyncio.gather(*self._closing)
         await asyncio.gather(*(source.aclose("the server stops") for source in sources))
 
     async def apply(self, configured: Iterable[SourceConfig]) -> None:
@@ -103,16 +128,20 @@ class Registry:
         """Have this called whenever a source has been added, changed or deleted."""
         self._followers.append(follower)
 
-    def sources(self) -> list[Source]:
-        """Return all sources, in the order they were added."""
-        return list(self._sources.values())
+    def sources(self) -> list[Source | IdleChannel]:
+        """Return all sources, in the order they were added, then the channels of recorders."""
+        return [*self._sources.values(), *self._list_channels()]
+
+    def opened(self) -> list[Source]:
+        """Return all but the channels that nobody has named yet."""
+        return [*self._sources.values(), *(source for _, source in self._channels.values())]
 
     def get(self, token: str) -> Source:
         """Return one source; raises NotFoundError."""
-        try:
-            return self._sources[token]
-        except KeyError:
-            raise NotFoundError("there is no source with this token") from None
+        found = self._sources.get(token) or self._open_channel(token)
+        if found is None:
+            raise NotFoundError("there is no source with this token")
+        return found
 
     def find_channel(self, token: str) -> Channel:
         """Return the channel of a source's main input, running or not; raises NotFoundError."""
@@ -124,6 +153,8 @@ class Registry:
         if config.type == "file":
             await asyncio.to_thread(self._check_exists, config)
         async with self._changing:
+            if any(device.config.token == config.token for device in self._devices.devices()):
+                raise ConflictError(f"there is a device with the token {config.token!r} already")
             if config.token in self._sources:
                 raise ConflictError(f"there is a source with the token {config.token!r} already")
             await self._store.save_source(msgspec.to_builtins(config))
@@ -132,6 +163,8 @@ class Registry:
 
     async def delete(self, token: str) -> None:
         """Stop and forget a source; raises NotFoundError, ConflictError."""
+        if self._devices.find_channel(token) is not None:
+            raise ConflictError("it is a channel of a device: DelDevice takes all of them away")
         async with self._changing:
             source = self.get(token)
             if source.from_file:
@@ -193,6 +226,75 @@ class Registry:
         )
         self._sources[config.token] = source
         source.start()
+
+    def _open_channel(self, token: str) -> Source | None:
+        """Return a recorder's channel as a Source, made now if it is the first time."""
+        if token in self._channels:
+            return self._channels[token][1]
+        found = self._devices.find_channel(token)
+        if found is None:
+            return None
+        device, channel = found
+        idle = self._idle.pop(token, None)
+        link = DeviceSource(device, channel.number)
+        source = Source(
+            idle[1].config if idle else channel_config(device.config, channel),
+            self._workshop,
+            self._media_root,
+            self._hub,
+            self._cameras,
+            from_file=device.from_file,
+            link=link,
+        )
+        self._channels[token] = (link, source)
+        source.start()
+        self._tell_change()
+        return source
+
+    def _list_channels(self) -> Iterator[Source | IdleChannel]:
+        seen = set()
+        for device in self._devices.devices():
+            for channel in device.channels:
+                token = channel_token(device.config.token, channel.number)
+                seen.add(token)
+                if token in self._channels:
+                    yield self._channels[token][1]
+                    continue
+                if token not in self._idle:
+                    link = DeviceSource(device, channel.number)
+                    config = channel_config(device.config, channel)
+                    self._idle[token] = (link, IdleChannel(config, link, self._idle_feed))
+                yield self._idle[token][1]
+        for token, (_, source) in self._channels.items():
+            if token not in seen:
+                yield source  # gone from its list, and still watched
+
+    def _follow_devices(self) -> None:
+        """Take over what has changed at recorders; whoever watches goes on doing so."""
+        devices = set(self._devices.devices())
+        for token, (link, idle) in list(self._idle.items()):
+            channel = link.device.find(link.number) if link.device in devices else None
+            if channel is None or channel.name != idle.config.name:
+                del self._idle[token]
+        has_changed = False
+        for token, (link, source) in list(self._channels.items()):
+            is_there = link.device in devices
+            channel = link.device.find(link.number) if is_there else None
+            if channel is not None:
+                if channel.name != source.config.name:
+                    source.config = msgspec.structs.replace(source.config, name=channel.name)
+                    has_changed = True
+            elif not is_there or not any(feed.is_running for feed in source.feeds):
+                del self._channels[token]
+                self._close_later(source, GONE if is_there else DEVICE_GONE)
+                has_changed = True
+        if has_changed:
+            self._tell_change()
+
+    def _close_later(self, source: Source, reason: str) -> None:
+        task = asyncio.create_task(source.aclose(reason), name=f"close {source.config.token}")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     def _tell_change(self) -> None:
         for follower in self._followers:

@@ -16,6 +16,7 @@ from h5sup.devices.model import Steerable
 from h5sup.events.hub import Hub
 from h5sup.ffmpeg.media import Input
 from h5sup.sources.attempts import DerivedAttempt, InputAttempt
+from h5sup.sources.device import DeviceSource
 from h5sup.sources.feed import Feed, Workshop, build_channel
 from h5sup.sources.locate import locate_file, locate_network
 from h5sup.sources.onvif import Cameras, OnvifSource
@@ -39,23 +40,31 @@ class Source:
         cameras: Cameras,
         *,
         from_file: bool,
+        link: DeviceSource | None = None,
     ) -> None:
+        """Take what is configured; `link` is the recorder of a channel."""
         self.config = config
         self.from_file = from_file
         """It stands in config.json, so the API can't delete it."""
         self._workshop = workshop
         self._media_root = media_root
         always = config.connect != "ondemand"
-        self._presence = Presence(config.token, hub)
+        # whether a recorder has a channel's picture the recorder knows, not who watches it
+        self._presence = Presence(config.token, hub) if link is None else None
         self.onvif = OnvifSource(config, cameras, hub) if config.type == "onvif" else None
         """The camera, where it is asked for its addresses."""
+        self._link = link
+        self._guide: OnvifSource | DeviceSource | None = link or self.onvif
         self.main = self._build_input(
-            "main", config.url, always=always, on_state=self._presence.note
+            "main",
+            config.url,
+            always=always,
+            on_state=self._presence.note if self._presence else lambda _: None,
         )
         # a second stream is for those who ask for it: nobody records or snapshots it
         self.sub = (
             self._build_input("sub", config.sub.url, always=False)
-            if config.sub.url or self.onvif is not None
+            if config.sub.url or self._guide is not None
             else None
         )
         self._derived: dict[tuple[str, str], Feed] = {}
@@ -64,7 +73,8 @@ class Source:
     @property
     def state(self) -> ChannelState:
         """Return how the main input fares."""
-        return self.main.channel.state
+        state = self.main.channel.state
+        return self._link.state(state) if self._link is not None else state
 
     @property
     def note(self) -> str:
@@ -81,22 +91,25 @@ class Source:
     @property
     def has_sub(self) -> bool:
         """Return whether it has a second, smaller picture, as far as is known."""
-        return self.onvif.has_sub if self.onvif is not None else self.sub is not None
+        return self._guide.has_sub if self._guide is not None else self.sub is not None
 
     @property
     def steering(self) -> Steerable | None:
         """Return what moves its camera, None where nothing can."""
-        return self.onvif.steering if self.onvif is not None else None
+        return self._guide.steering if self._guide is not None else None
 
     @property
     def can_move(self) -> bool:
         """Return whether its camera moves, as far as is known."""
-        return self.onvif is not None and self.onvif.can_move
+        return self._guide is not None and self._guide.can_move
 
     @property
     def is_online(self) -> bool:
-        """Return whether the main input gives pictures."""
-        return self.state.state == "RUNNING"
+        """Return whether the main input gives pictures, or would if somebody watched."""
+        state = self.main.channel.state.state
+        if self._link is not None and state in ("STOPPED", "STARTING"):
+            return self._link.is_online
+        return state == "RUNNING"
 
     @property
     def feeds(self) -> list[Feed]:
@@ -118,7 +131,8 @@ class Source:
 
     async def aclose(self, reason: str) -> None:
         """Stop everything; viewers are dismissed with the reason."""
-        self._presence.close(reason)
+        if self._presence is not None:
+            self._presence.close(reason)
         if self.onvif is not None:
             await self.onvif.aclose()
         await asyncio.gather(*(sound.aclose() for sound in self._sounds.values()))
@@ -131,7 +145,7 @@ class Source:
         """Return the input a viewer's `profile=` means."""
         if profile != "sub" or self.sub is None:
             return self.main
-        if self.onvif is not None and not self.onvif.may_have_sub:
+        if self._guide is not None and not self._guide.may_have_sub:
             return self.main
         return self.sub
 
@@ -219,30 +233,29 @@ class Source:
     def _secrets(self, url: str) -> tuple[str, ...]:
         if self.config.type == "file":
             return ()
-        return Input(
-            kind="rtsp", url=url, user=self.config.user, password=self.config.password
-        ).secrets
+        login = self.config if self._link is None else self._link.device.config
+        return Input(kind="rtsp", url=url, user=login.user, password=login.password).secrets
 
     def _follower(
         self, name: str, on_state: Callable[[ChannelState], None]
     ) -> Callable[[ChannelState], None]:
         """Return what hears of an input's state: the camera learns which addresses are good."""
-        onvif = self.onvif
-        if onvif is None:
+        guide = self._guide
+        if guide is None:
             return on_state
 
         def follow(state: ChannelState) -> None:
             if state.state == "RUNNING":
-                onvif.worked(name)
+                guide.worked(name)
             on_state(state)
 
         return follow
 
     def _locator(self, name: str, url: str) -> Callable[[], Awaitable[Input]]:
         """Return what finds an input before each attempt."""
-        onvif = self.onvif
-        if onvif is not None:
-            return lambda: onvif.locate(name)
+        guide = self._guide
+        if guide is not None:
+            return lambda: guide.locate(name)
         return lambda: asyncio.to_thread(self._locate, url)
 
     def _locate(self, url: str) -> Input:

@@ -84,6 +84,30 @@ class Store:
         """Forget the presets of a source; an unknown one is ignored."""
         await self._run(lambda: self._delete("presets", "token", token))
 
+    async def devices(self) -> list[dict[str, Any]]:
+        """Return the recorders added by API, as they were saved and in that order."""
+        return await self._run(lambda: self._rows("devices"))
+
+    async def save_device(self, raw: Mapping[str, Any]) -> None:
+        """Keep a recorder, in place of one with the same token."""
+        await self._run(lambda: self._save("devices", "token", raw))
+
+    async def delete_device(self, token: str) -> None:
+        """Forget a recorder; an unknown one is ignored."""
+        await self._run(lambda: self._delete("devices", "token", token))
+
+    async def device_channels(self) -> list[dict[str, Any]]:
+        """Return the channels of each recorder, as they were saved."""
+        return await self._run(lambda: self._rows("device_channels"))
+
+    async def save_device_channels(self, raw: Mapping[str, Any]) -> None:
+        """Keep the channels of a recorder, in place of what was kept of it."""
+        await self._run(lambda: self._save("device_channels", "token", raw))
+
+    async def delete_device_channels(self, token: str) -> None:
+        """Forget the channels of a recorder; an unknown one is ignored."""
+        await self._run(lambda: self._delete("device_channels", "token", token))
+
     async def host_id(self) -> str:
         """Return this installation's id: random, made at the first start, then always the same."""
         return await self._run(self._host_id)

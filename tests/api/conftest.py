@@ -28,6 +28,7 @@ from h5sup.auth.sessions import Sessions
 from h5sup.auth.users import Users
 from h5sup.base.errors import UnavailableError
 from h5sup.config.model import AuthConfig, UserConfig
+from h5sup.devices.registry import Devices
 from h5sup.devices.steering import Steering
 from h5sup.events.hub import Hub
 from h5sup.outputs.rtc.output import RtcOutput
@@ -52,6 +53,7 @@ from tests.api.fakes import (
     FakeSources,
     source,
 )
+from tests.fakes.nvr import QUICK, Nvr
 
 USERS = (
     UserConfig(name="admin", password="12345", role="Administrator"),
@@ -89,6 +91,9 @@ class Backend:
     recordings: FakeRecordings
     hub: Hub
     onvif: FakeOnvif
+    devices: Devices
+    nvr: Nvr
+    """What answers for all devices of type hik."""
     seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     """Path and query of what the outputs were handed."""
 
@@ -133,7 +138,9 @@ MakeBackend = Callable[..., Awaitable[Backend]]
 @pytest.fixture
 async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
     """Return what builds a server with a given `auth` section, WebRTC and library if given."""
-    opened: list[tuple[TestClient[web.Request, web.Application], Passwords, Store, Steering]] = []
+    opened: list[
+        tuple[TestClient[web.Request, web.Application], Passwords, Store, Steering, Devices]
+    ] = []
 
     async def make(
         *, rtc: RtcOutput | None = None, library: Library | None = None, **auth: object
@@ -166,6 +173,9 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
         recordings = FakeRecordings()
         onvif = FakeOnvif()
         steering = Steering(sources, store)
+        nvr = Nvr()
+        devices = Devices({"hik": nvr.make, "dahua": nvr.make}, store, hub, pace=QUICK)
+        await devices.start(())
         services = Services(
             guard=guard,
             logins=logins,
@@ -174,6 +184,7 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
             sources=sources,
             onvif=onvif,
             steering=steering,
+            devices=devices,
             pictures=pictures,
             recordings=recordings,
             ws_viewers=FakeConnections(),
@@ -229,7 +240,7 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
         )
         client = TestClient(TestServer(app), cookie_jar=DummyCookieJar())
         await client.start_server()
-        opened.append((client, passwords, store, steering))
+        opened.append((client, passwords, store, steering, devices))
         return Backend(
             client,
             sources,
@@ -244,13 +255,16 @@ async def make_backend(tmp_path: Path) -> AsyncIterator[MakeBackend]:
             recordings,
             hub,
             onvif,
+            devices,
+            nvr,
             seen,
         )
 
     yield make
-    for client, passwords, store, steering in opened:
+    for client, passwords, store, steering, devices in opened:
         await client.close()
         await steering.close()
+        await devices.aclose()
         passwords.close()
         await store.close()
 

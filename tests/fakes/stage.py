@@ -153,7 +153,7 @@ class OneSource:
     def find_channel(self, token: str) -> Channel:
         return self.get(token).channel
 
-    def sources(self) -> list[OneSource]:
+    def opened(self) -> list[OneSource]:
         return [] if self.is_gone else [self]
 
     def get(self, token: str) -> OneSource:

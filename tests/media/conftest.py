@@ -17,12 +17,15 @@ from h5sup.config.loading import load_profiles, parse_source
 from h5sup.config.model import HlsConfig, LimitsConfig
 from h5sup.devices.onvif.api import Onvif
 from h5sup.devices.onvif.soap import Book
+from h5sup.devices.registry import Devices
 from h5sup.events.hub import Hub
 from h5sup.ffmpeg.process import Launcher
 from h5sup.ffmpeg.tools import find_tools
 from h5sup.sources.feed import Workshop
 from h5sup.sources.registry import Registry
 from h5sup.sources.source import Source
+from tests.fakes.nvr import QUICK, Nvr
+from tests.fakes.nvr import MemoryStore as DeviceMemory
 
 PROFILES = Path(__file__).resolve().parents[2] / "ffmpeg_profiles"
 
@@ -62,8 +65,19 @@ class Taker:
 class Station:
     """A registry with what tests ask of it."""
 
-    def __init__(self, registry: Registry, ram: Path, media_root: Path, hub: Hub) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        ram: Path,
+        media_root: Path,
+        hub: Hub,
+        devices: Devices,
+        nvr: Nvr,
+    ) -> None:
         self.registry = registry
+        self.devices = devices
+        self.nvr = nvr
+        """What answers for all devices of type hik."""
         self.hub = hub
         self.ram = ram
         self.media_root = media_root
@@ -127,11 +141,15 @@ def station(tmp_path: Path) -> StationMaker:
         )
         hub = Hub()
         onvif = Onvif(timeout_s=2.0, book=WSDL)
-        registry = Registry(workshop, media_root, MemoryStore(), hub, onvif)
+        nvr = Nvr()
+        devices = Devices({"hik": nvr.make}, DeviceMemory(), hub, pace=QUICK)
+        await devices.start(())
+        registry = Registry(workshop, media_root, MemoryStore(), hub, onvif, devices)
         try:
-            yield Station(registry, workshop.ram, media_root, hub)
+            yield Station(registry, workshop.ram, media_root, hub, devices, nvr)
         finally:
             await registry.aclose()
+            await devices.aclose()
             await onvif.close()
 
     return make

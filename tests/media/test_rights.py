@@ -67,7 +67,9 @@ class Rule:
     """Takes the role also with strict_roles off."""
 
 
-# `{t}` is a source's token. What changes something is asked for what can't be done.
+NO_DEVICE = "name=N&user=u&password=p&ip=a+b&port=80"
+# `{t}` is a source's token, `{d}` a device's. What changes something is asked for what can't be
+# done.
 CALL_RULES: dict[str, Rule] = {
     "Login": Rule(query="user=nobody&password=wrong", role=None, acts=True),
     "Logout": Rule(acts=True),
@@ -100,6 +102,13 @@ CALL_RULES: dict[str, Rule] = {
         query="ip=a%20b&port=80&user=u&password=p", role="Administrator", acts=True
     ),
     "DelSrc": Rule(query="token={t}", role="Administrator", acts=True),
+    "GetDevice": Rule(query="token={d}"),
+    "GetDeviceSrc": Rule(query="token={d}"),
+    "AddDeviceHik": Rule(query=f"token={{t}}&{NO_DEVICE}", role="Administrator", acts=True),
+    "AddDeviceDh": Rule(query=f"token={{t}}&{NO_DEVICE}", role="Administrator", acts=True),
+    "DelDevice": Rule(query="token={d}", role="Administrator", acts=True),
+    "SearchDeviceRecordByTime": Rule(query="token={t}&start=2026-11-24&end=2026-11-25"),
+    "SearchDeviceRecordCalendar": Rule(query="token={t}&year=2026&month=11"),
     "GetVersion": Rule(),
     "GetCodecInfo": Rule(),
     "GetRunInfo": Rule(),
@@ -242,6 +251,7 @@ async def house(folder: Path, clips: Clips, **auth: Any) -> AsyncIterator[House]
         },
         "rtc": {"port": free_port()},
         "sources": sources,
+        "devices": [{"token": "nvr", "type": "hik", "host": "127.0.0.1", "port": 1}],
     }
     config_path.write_text(json.dumps(config))
     await keep_media(folder, clip)
@@ -309,11 +319,11 @@ async def walk_calls(home: House) -> None:
     assert set(CALL_RULES) == {call.name for call in CALLS}, "a call has no rule here"
     for name, rule in CALL_RULES.items():
         for who in EVERYBODY:
-            answer = await home.ask(who, f"/api/v1/{name}?{rule.query.format(t='front')}")
+            answer = await home.ask(who, f"/api/v1/{name}?{rule.query.format(t='front', d='nvr')}")
             assert kind_of(*answer) == expected(home, who, rule), (name, who, answer)
             if name == "Logout" and who not in NOBODY:
                 await home.sign_in(who)
-        if "{t}" in rule.query:
+        if "{t}" in rule.query or "{d}" in rule.query:
             await compare_call(home, name, rule)
     listed = {}
     for who in EVERYBODY:
@@ -326,16 +336,20 @@ async def walk_calls(home: House) -> None:
 
 
 async def compare_call(home: House, name: str, rule: Rule) -> None:
-    """Fail unless an invisible source is answered exactly as one that does not exist."""
+    """Fail unless what is invisible is answered exactly as what does not exist."""
     back, nothing = [
-        await home.ask("fred", f"/api/v1/{name}?{rule.query.format(t=token)}")
-        for token in ("back", "nothing")
+        await home.ask("fred", f"/api/v1/{name}?{rule.query.format(t=token, d=device)}")
+        for token, device in (("back", "nvr"), ("nothing", "nothing"))
     ]
     assert back == nothing, name
     if expected(home, "fred", rule) == "admitted":
-        words = "you may not make it" if name in NEW else "there is no source with this token"
+        words = "there is no source with this token"
+        if "{d}" in rule.query:
+            words = "there is no device with this token"
+        elif name in NEW:
+            words = "you may not make it"
         assert words in back[1], name
-        seen = await home.ask("vera", f"/api/v1/{name}?{rule.query.format(t='back')}")
+        seen = await home.ask("vera", f"/api/v1/{name}?{rule.query.format(t='back', d='nvr')}")
         assert words not in seen[1], name
 
 
@@ -410,7 +424,8 @@ def test_rules_agree_with_the_declarations() -> None:
             assert rule.role == call.role, call.name
         has_token = any(one.encode_name == "token" for one in fields_of(call.parameters))
         names_a_source = has_token and call.token is not CallToken.OTHER
-        assert names_a_source == ("{t}" in rule.query), call.name
+        assert names_a_source == ("{t}" in rule.query or "{d}" in rule.query), call.name
+        assert (call.token is CallToken.DEVICE) == ("{d}" in rule.query), call.name
         assert not (names_a_source and call.role is None), "nobody would be asked who they are"
 
 

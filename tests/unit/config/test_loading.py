@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from h5sup.base.errors import ConfigError
-from h5sup.config.loading import load_config, parse_config, parse_source, schema
+from h5sup.config.loading import load_config, parse_config, parse_device, parse_source, schema
 from h5sup.config.model import Config, IceServerConfig, SourceConfig, UserConfig
 
 ONVIF: dict[str, Any] = {"token": "a", "type": "onvif", "host": "fe80::1"}
-DEVICE: dict[str, Any] = {"token": "a", "type": "hik", "host": "nvr.example", "port": 8000}
+DEVICE: dict[str, Any] = {"token": "nvr", "type": "hik", "host": "nvr.example", "port": 8000}
 SOURCE: dict[str, Any] = {"token": "front", "type": "rtsp", "url": "rtsp://192.0.2.5/live"}
 
 
@@ -194,4 +194,15 @@ def test_cameras_and_devices_are_read() -> None:
     config = parse_config({"sources": [ONVIF], "devices": [DEVICE]})
     assert config.sources[0].host == "fe80::1"
     assert config.devices[0].type == "hik"
-    assert "nvr" not in repr(config.devices[0])
+    assert "nvr.example" not in repr(config.devices[0])
+
+
+def test_a_token_is_a_sources_or_a_devices() -> None:
+    with pytest.raises(ConfigError, match=r"devices\[0\]\.token: 'a' is a source already"):
+        parse_config({"sources": [ONVIF], "devices": [DEVICE | {"token": "a"}]})
+
+
+def test_a_stored_device_is_checked() -> None:
+    assert parse_device(DEVICE).port == 8000
+    with pytest.raises(ConfigError, match="host: must be a host name"):
+        parse_device(DEVICE | {"host": "a b"})
