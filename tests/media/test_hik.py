@@ -385,20 +385,20 @@ async def test_a_page_that_is_no_device_is_passed_over() -> None:
         assert "is not such a device" in str(told)
 
 
-async def test_a_device_that_comes_back_is_found_again() -> None:
-    async with FakeHik(ip=[Slot(1, "A")]) as fake:
-        port = fake.port
-        async with opened(fake) as recorder:
-            assert len(await recorder.channels()) == 1
-            await fake.__aexit__(None, None, None)
-            with pytest.raises(DeviceError) as caught:
-                await recorder.channels()
-            assert caught.value.failure is DeviceFailure.UNREACHABLE
-            async with FakeHik(ip=[Slot(1, "A"), Slot(2, "B")], port=port):
-                assert len(await recorder.channels()) == 2
-            await recorder.close()
-            fake.port = 0
-            await fake.__aenter__()
+async def test_a_device_that_comes_back_at_another_port_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake = FakeHik(ip=[Slot(1, "A")])
+    async with fake:
+        recorder = HikRecorder(fake.config(port=fake.port, http_port=0))
+        assert len(await recorder.channels()) == 1
+    with pytest.raises(DeviceError) as caught:
+        await recorder.channels()
+    assert caught.value.failure is DeviceFailure.UNREACHABLE
+    async with FakeHik(ip=[Slot(1, "A"), Slot(2, "B")]) as moved:
+        monkeypatch.setattr("h5sup.devices.http.USUAL_PORTS", (moved.port,))
+        assert len(await recorder.channels()) == 2
+        await recorder.close()
 
 
 async def test_a_search_turns_pages_until_all_is_there() -> None:
@@ -491,6 +491,8 @@ async def test_a_camera_is_steered_by_whichever_way_works(
         camera: Steerable = recorder.steering(2)
         await camera.move(Motion(pan=-1, tilt=0.5, zoom=2))
         assert fake.moving == {2: (-100, 50, 100)}
+        tried = next(path for path in asked(fake) if "PTZ" in path)
+        assert ("Proxy" in tried) is (kind == "NVR"), "the likelier way is tried first"
         await camera.stop()
         assert fake.moving == {2: (0, 0, 0)}
         before = len(fake.requests)
