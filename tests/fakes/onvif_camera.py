@@ -100,6 +100,12 @@ class OnvifCamera:
     """How far its clock is ahead."""
     hides_clock: bool = False
     """It wants a login for its time, and HTTP does not tell it."""
+    says_wrong_time: bool = False
+    """It says that it is three hours later than it takes it to be."""
+    faults: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Code and reason that an operation is answered with instead."""
+    lacks: frozenset[str] = frozenset()
+    """Services it does not name: `Media`, `Imaging`."""
     wants_digest: bool = False
     """It takes HTTP digest alone."""
     lies_about_address: bool = False
@@ -114,6 +120,8 @@ class OnvifCamera:
     has_events: bool = True
     gives_no_urls: bool = False
     jpeg: bytes = JPEG
+    is_picture_closed: bool = False
+    """No login opens its picture."""
     reach: tuple[float, float] = (-1.0, 1.0)
     asked: list[str] = field(default_factory=list)
     """The operations that came, in order."""
@@ -126,6 +134,8 @@ class OnvifCamera:
     takes_no_timeout: bool = False
     own_timeout: str = ""
     """After which it stops by itself, as the newest motion says."""
+    has_auxiliaries: bool = True
+    forgets_presets: bool = False
     is_tongue_tied: bool = False
     """It answers SetPreset with nothing."""
     auxiliary: list[str] = field(default_factory=list)
@@ -212,7 +222,7 @@ class OnvifCamera:
         return response
 
     def _picture(self, request: web.Request) -> web.Response:
-        if not self._is_digest_right(request):
+        if self.is_picture_closed or not self._is_digest_right(request):
             self.refused += "Authorization" in request.headers
             return self._challenge()
         return web.Response(body=self.jpeg, content_type="image/jpeg")
@@ -233,6 +243,8 @@ class OnvifCamera:
             if refusal is not None:
                 return refusal
         try:
+            if operation in self.faults:
+                raise FaultError(*self.faults[operation])  # noqa: TRY301 (answered below)
             told = self._find_answer(operation)(call, request)
             return self._envelope(told if isinstance(told, str) else await told)
         except FaultError as fault:
@@ -315,7 +327,7 @@ class OnvifCamera:
         return f"http://127.0.0.1:{self.port}"
 
     def _on_get_system_date_and_time(self, call: ElementTree.Element, request: web.Request) -> str:
-        now = self.clock
+        now = self.clock + timedelta(hours=3 if self.says_wrong_time else 0)
         return (
             "<tds:GetSystemDateAndTimeResponse><tds:SystemDateAndTime>"
             "<tt:DateTimeType>Manual</tt:DateTimeType><tt:DaylightSavings>false"
@@ -328,8 +340,8 @@ class OnvifCamera:
         )
 
     def _on_get_capabilities(self, call: ElementTree.Element, request: web.Request) -> str:
-        missing = {name for name, has in (("PTZ", self.has_ptz), ("Events", self.has_events))
-                   if not has}  # fmt: skip
+        has = {"PTZ": self.has_ptz, "Events": self.has_events}
+        missing = self.lacks | {name for name, is_there in has.items() if not is_there}
         parts = []
         for name in ("Events", "Imaging", "Media", "PTZ"):
             if name in missing:
@@ -427,6 +439,7 @@ class OnvifCamera:
         commands = "".join(
             f"<tt:AuxiliaryCommands>{one}</tt:AuxiliaryCommands>"
             for one in ("tt:Wiper|On", "tt:Wiper|Off", "tt:IRLamp|On", "tt:IRLamp|Off")
+            if self.has_auxiliaries
         )
         return (
             '<tptz:GetNodesResponse><tptz:PTZNode token="node0"><tt:Name>n</tt:Name>'
@@ -493,7 +506,8 @@ class OnvifCamera:
         if token and token not in self.presets:
             raise FaultError("ter:NoToken", "No token")
         token = token or str(max((int(one) for one in self.presets), default=0) + 1)
-        self.presets[token] = _text(call, "PresetName") or self.presets.get(token, "")
+        if not self.forgets_presets:
+            self.presets[token] = _text(call, "PresetName") or self.presets.get(token, "")
         if self.is_tongue_tied:
             return "<tptz:SetPresetResponse/>"
         return (

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import aiohttp
 
 from h5sup.base.errors import UnavailableError
-from h5sup.devices.onvif.camera import FORGIVEN_AFTER_S, Camera
+from h5sup.devices.onvif.camera import FORGIVEN_AFTER_S, LOCKED_S, Camera
 from h5sup.devices.onvif.connection import REQUEST_TIMEOUT_S, Address, Connection
 from h5sup.devices.onvif.messages import OnvifProfile
 from h5sup.devices.onvif.search import Found, search
@@ -36,10 +36,21 @@ class Onvif:
         self._waiting = 0
         self._session: aiohttp.ClientSession | None = None
 
-    def camera(self, address: Address, *, forgiven_after_s: float = FORGIVEN_AFTER_S) -> Camera:
+    def camera(
+        self,
+        address: Address,
+        *,
+        forgiven_after_s: float = FORGIVEN_AFTER_S,
+        locked_s: float = LOCKED_S,
+    ) -> Camera:
         """Return a camera, of which nothing is known yet."""
-        connection = Connection(self._http, address, timeout_s=self._timeout_s)
-        return Camera(connection, self._book, self._xml, forgiven_after_s=forgiven_after_s)
+        return Camera(
+            Connection(self._http, address, timeout_s=self._timeout_s),
+            self._book,
+            self._xml,
+            forgiven_after_s=forgiven_after_s,
+            locked_s=locked_s,
+        )
 
     async def probe(self, address: Address) -> Sequence[OnvifProfile]:
         """Return what a camera offers; raises DeviceError."""

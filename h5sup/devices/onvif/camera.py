@@ -15,7 +15,7 @@ from yarl import URL
 
 from h5sup.base.clock import utc_now
 from h5sup.devices.model import DEVICE_TIMEOUT_S, DeviceError, DeviceFailure
-from h5sup.devices.onvif.connection import Address, Connection
+from h5sup.devices.onvif.connection import Address, Connection, Reply
 from h5sup.devices.onvif.messages import (
     OnvifProfile,
     path_of,
@@ -27,8 +27,9 @@ from h5sup.devices.onvif.messages import (
 )
 from h5sup.devices.onvif.soap import Book, Login, SoapFaultError, not_understood
 
-SAME_TIME = timedelta(seconds=5)  # the signature's age that cameras commonly bear
+SAME_TIME = timedelta(minutes=1)  # between what it says is its time, and the Date of its HTTP
 FORGIVEN_AFTER_S = 600.0  # a camera that starts refuses logins for a while
+LOCKED_S = 1800.0  # the longest lock that makers have in their manuals
 AT_ONCE = 4  # small cameras answer few requests side by side
 NEWS_S = 0.5  # main and sub input ask at the same moment
 MAX_PICTURE_BYTES = 8_000_000
@@ -39,7 +40,8 @@ class Camera:
     """Asks one camera, with the login it was given. Used from the event loop alone.
 
     A login that was refused is not tried again, for cameras lock out who does. Where it has been
-    good before, the camera may be starting: then it is tried again after ten minutes.
+    good before, the camera may be starting: then it is tried again after ten minutes; and a login
+    that the camera has locked after half an hour.
     """
 
     def __init__(
@@ -49,14 +51,17 @@ class Camera:
         threads: Executor,
         *,
         forgiven_after_s: float = FORGIVEN_AFTER_S,
+        locked_s: float = LOCKED_S,
     ) -> None:
         self.address: Address = connection.address
         self._connection = connection
         self._book = book
         self._threads = threads
         self._forgiven_after_s = forgiven_after_s
+        self._locked_s = locked_s
         self._lead: timedelta | None = None
         """How far its clock is ahead of ours; None where it does not say."""
+        self._is_time_sure = False
         self._services: dict[str, str] | None = None
         self._profiles: list[OnvifProfile] = []
         self._asked = float("-inf")
@@ -167,17 +172,22 @@ class Camera:
 
     async def _learn_time(self) -> None:
         """Ask for its clock, which needs no login (Core §5.9.4), or take HTTP's word for it."""
-        address, self._lead = self.address.url, None
+        address, self._lead, self._is_time_sure = self.address.url, None, False
         date: datetime | None = None
         try:
             message = await self._run(self._encode, "device", "GetSystemDateAndTime", {}, address)
             reply = await self._connection.post(address, message)
             date = reply.date
+            self._check_path(reply, address)
             if reply.status != HTTPStatus.UNAUTHORIZED:
                 decoded = await self._run(
                     self._book.decode, "device", "GetSystemDateAndTime", reply.body
                 )
-                date = read_time(decoded) or date
+                told = read_time(decoded)
+                self._is_time_sure = told is not None and (
+                    date is None or abs(told - date) < SAME_TIME
+                )
+                date = told or date
         except SoapFaultError:
             pass  # some want a login for it, which would need the time
         if date is not None:
@@ -198,10 +208,13 @@ class Camera:
         )
         reply = await self._connection.post(url, message, more_s=more_s)
         if reply.status == HTTPStatus.UNAUTHORIZED:
-            raise self._refuse_login()
+            raise self._refuse_login(has_digest=reply.has_digest)
+        self._check_path(reply, url)
+        return await self._run(self._book.decode, service, operation, reply.body)
+
+    def _check_path(self, reply: Reply, url: URL) -> None:
         if reply.status == HTTPStatus.NOT_FOUND:
             raise not_understood(f"there is nothing at {url.path} (HTTP 404)")
-        return await self._run(self._book.decode, service, operation, reply.body)
 
     def _encode(
         self,
@@ -291,25 +304,23 @@ class Camera:
             f"{self.address.shown} refuses {operation}: {fault.reason or 'it does not say why'}",
         )
 
-    def _refuse_login(self) -> DeviceError:
+    def _refuse_login(self, *, has_digest: bool = False) -> DeviceError:
         """Return why a login failed: who signs with a wrong time may have the right password."""
         if not self.address.user:
             return self._refuse(f"{self.address.shown} wants a user name and a password")
-        if self._lead is None or abs(self._lead) > SAME_TIME:
+        if not has_digest and not self._is_time_sure:
             return self._refuse(self._about_clock(), DeviceFailure.CLOCK)
         return self._refuse(f"{self.address.shown} refuses the user name or the password")
 
     def _about_clock(self) -> str:
+        why = "which says different times"
         if self._lead is None:
-            return (
-                f"{self.address.shown} refuses the login: the password is wrong, or its clock, "
-                "which it does not tell, differs from this server's"
-            )
-        seconds = round(self._lead.total_seconds())
-        way = "ahead of" if seconds > 0 else "behind"
+            why = "which it does not tell"
+        elif self._is_time_sure:
+            why = "for it takes our signature for too old or too new"
         return (
-            f"{self.address.shown} refuses the login: its clock is {abs(seconds)} s {way} this "
-            "server's. Set it, then try again; else the password is wrong"
+            f"{self.address.shown} refuses the login: the password is wrong, or its clock is, "
+            f"{why}. Set its clock, then try again"
         )
 
     def _refuse(
@@ -324,7 +335,8 @@ class Camera:
         if self._refusal is None:
             return
         age_s = asyncio.get_running_loop().time() - self._refused
-        if self._has_been_good and age_s > self._forgiven_after_s:
+        is_over = self._refusal.failure is DeviceFailure.LOCKED_OUT and age_s > self._locked_s
+        if is_over or (self._has_been_good and age_s > self._forgiven_after_s):
             self._refusal = None
             return
         raise DeviceError(self._refusal.failure, str(self._refusal))

@@ -72,6 +72,8 @@ class Reply:
     body: bytes
     date: datetime | None
     """The camera's time, if HTTP said it."""
+    has_digest: bool = False
+    """It asked for HTTP digest: that it still refuses has nothing to do with its clock."""
 
 
 class Connection:
@@ -160,7 +162,9 @@ class Connection:
             body += piece
             if len(body) > max_bytes:
                 raise not_understood("it is too long")
-        return Reply(status, bytes(body), _read_date(response.headers.get("Date", "")))
+        headers = response.headers
+        has_digest = headers.get("WWW-Authenticate", "").lower().startswith("digest")
+        return Reply(status, bytes(body), _read_date(headers.get("Date", "")), has_digest)
 
 
 def _read_date(text: str) -> datetime | None:

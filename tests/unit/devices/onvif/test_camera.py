@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from h5sup.devices.model import DeviceError, DeviceFailure
 from h5sup.devices.onvif.api import Onvif
@@ -71,7 +73,33 @@ async def test_a_camera_tells_its_profiles(onvif: Onvif, manners: dict[str, Any]
         ({"is_huge": True}, DeviceFailure.NOT_UNDERSTOOD, "too long"),
         ({"redirects_to": "http://169.254.169.254/"}, DeviceFailure.NOT_UNDERSTOOD, "elsewhere"),
         ({"profiles": ()}, DeviceFailure.NOT_UNDERSTOOD, "no video profile"),
-        ({"skew": timedelta(hours=3), "hides_clock": True}, DeviceFailure.CLOCK, "its clock"),
+        (
+            {"skew": timedelta(hours=3), "hides_clock": True},
+            DeviceFailure.CLOCK,
+            "which it does not tell",
+        ),
+        ({"says_wrong_time": True}, DeviceFailure.CLOCK, "which says different times"),
+        (
+            {"faults": {"GetCapabilities": ("ter:Sender", "Timestamp of the token has expired")}},
+            DeviceFailure.CLOCK,
+            "too old or too new",
+        ),
+        (
+            {"faults": {"GetProfiles": ("ter:NotAuthorized", "User is locked for 30 minutes")}},
+            DeviceFailure.LOCKED_OUT,
+            "has locked this login: User is locked for 30 minutes",
+        ),
+        ({"lacks": frozenset({"Media"})}, DeviceFailure.UNSUPPORTED, "no media service"),
+        (
+            {"faults": {"GetProfiles": ("ter:ActionNotSupported", "no")}},
+            DeviceFailure.UNSUPPORTED,
+            "does not know GetProfiles",
+        ),
+        (
+            {"faults": {"GetProfiles": ("ter:Busy", "")}},
+            DeviceFailure.NOT_UNDERSTOOD,
+            "refuses GetProfiles: it does not say why",
+        ),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -140,6 +168,64 @@ async def test_one_that_drips_is_cut_off(hasty: Onvif) -> None:
         async with asyncio.timeout(5):
             await cut_off.wait()
     assert error.failure is DeviceFailure.NO_ANSWER
+
+
+@pytest.mark.parametrize(
+    "manners",
+    [
+        {"skew": timedelta(hours=3)},
+        {"wants_digest": True, "hides_clock": True},
+        {"wants_digest": True, "says_wrong_time": True},
+    ],
+    ids=str,
+)
+async def test_a_wrong_password_is_told_from_a_wrong_clock(
+    onvif: Onvif, manners: dict[str, Any]
+) -> None:
+    """The signature has the camera's own time, and digest has none."""
+    async with OnvifCamera(**manners) as fake:
+        error = await refused(onvif.camera(address(fake, "wrong")))
+    assert error.failure is DeviceFailure.WRONG_PASSWORD
+
+
+async def test_one_that_wants_a_login_says_so(onvif: Onvif) -> None:
+    async with OnvifCamera() as fake:
+        where = Address(host="127.0.0.1", port=fake.port, path=SERVICE, user="", password="")
+        error = await refused(onvif.camera(where))
+    assert error.failure is DeviceFailure.WRONG_PASSWORD
+    assert "wants a user name and a password" in str(error)
+
+
+async def test_a_lock_is_waited_for(onvif: Onvif) -> None:
+    async with OnvifCamera() as fake:
+        fake.faults["GetProfiles"] = ("ter:NotAuthorized", "account locked")
+        camera = onvif.camera(address(fake), locked_s=0.1)
+        for _ in range(3):
+            assert (await refused(camera)).failure is DeviceFailure.LOCKED_OUT
+        assert fake.asked.count("GetProfiles") == 1
+        fake.faults.clear()
+        await asyncio.sleep(0.15)
+        assert await camera.profiles()
+
+
+async def test_a_wrong_path_is_named(onvif: Onvif) -> None:
+    async with TestServer(web.Application()) as server:
+        fake = OnvifCamera(port=server.port or 0)
+        error = await refused(onvif.camera(address(fake)))
+    assert "nothing at /onvif/device_service (HTTP 404)" in str(error)
+
+
+async def test_a_picture_that_is_refused_is_asked_for_once(onvif: Onvif) -> None:
+    async with OnvifCamera() as fake:
+        camera = onvif.camera(address(fake))
+        await camera.profiles()
+        fake.is_picture_closed = True
+        for _ in range(3):
+            with pytest.raises(DeviceError, match="no picture to this login") as caught:
+                await camera.picture("Profile_1")
+            assert caught.value.failure is DeviceFailure.WRONG_PASSWORD
+        assert fake.refused == 1
+        assert await camera.known_profiles()  # the rest of the camera is not given up for it
 
 
 @pytest.mark.parametrize("wants_digest", [False, True])

@@ -122,3 +122,33 @@ async def test_the_profile_that_moves_is_found(onvif: Onvif, fake: OnvifCamera) 
     fake.profiles = (FakeProfile("still", has_ptz=False), FakeProfile("moves"))
     await steering(onvif, fake, main="still").move(Motion(tilt=-1))
     assert fake.moving == {"PanTilt": (0.0, -1.0)}
+
+
+async def test_one_that_tells_no_range_is_moved_in_the_usual_one(
+    onvif: Onvif, fake: OnvifCamera
+) -> None:
+    fake.faults = {
+        "GetConfigurationOptions": ("ter:ActionNotSupported", ""),
+        "GetMoveOptions": ("ter:NoImagingForSource", ""),
+    }
+    found = steering(onvif, fake)
+    await found.move(Motion(pan=0.5, focus=-0.5))
+    assert fake.moving == {"PanTilt": (0.5, 0.0), "Focus": (-0.5,)}
+
+
+async def test_a_motion_that_is_refused_is_an_error(onvif: Onvif, fake: OnvifCamera) -> None:
+    fake.faults = {"ContinuousMove": ("ter:InvalidVelocity", "not so fast")}
+    with pytest.raises(DeviceError, match="refuses ContinuousMove: not so fast"):
+        await steering(onvif, fake).move(Motion(pan=1))
+
+
+async def test_a_wiper_that_is_not_there_is_named(onvif: Onvif, fake: OnvifCamera) -> None:
+    fake.has_auxiliaries = False
+    with pytest.raises(DeviceError, match="has not got a wiper"):
+        await steering(onvif, fake).switch(Switch.WIPER, on=True)
+
+
+async def test_a_preset_that_can_not_be_told_is_an_error(onvif: Onvif, fake: OnvifCamera) -> None:
+    fake.is_tongue_tied = fake.forgets_presets = True
+    with pytest.raises(DeviceError, match="does not say which place"):
+        await steering(onvif, fake).set_preset("yard", "Yard")
