@@ -232,6 +232,7 @@ class Server:
             playbacks=limits.viewers,
             kit=Kit(tools, launcher, find_recipe(self._profiles)),
             transcodes=registry.transcodes,
+            find_device=devices.find_recorded,
         )
         await recording.start()
         stack.push_async_callback(recording.close)

@@ -1,8 +1,8 @@
 """Media of the past: what a playback is to the outputs, whoever has recorded it.
 
-recording plays this server's own files, devices will play theirs; outputs/ws and outputs/rtc are
-given one opener and know neither. A playback paces itself: it hands over each fragment when it is
-due, at most LEAD_S before, and waits while its output does not take one.
+recording plays this server's own files and what recorders have recorded; outputs/ws and
+outputs/rtc are given one opener and don't know which it is. A playback paces itself: it hands over
+each fragment when it is due, at most LEAD_S before, and waits while its output does not take one.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from h5sup.config.loading import parse_device
 from h5sup.config.model import DeviceConfig, DeviceType
 from h5sup.devices.device import Device, Pace, split_token
 from h5sup.devices.model import DeviceChannel, Recorder
+from h5sup.devices.recorded import RecordedChannel
 from h5sup.events.hub import Hub
 
 MAX_DEVICES = 1000
@@ -144,6 +145,11 @@ class Devices:
         device = self._devices.get(parts[0]) if parts else None
         channel = device.find(parts[1]) if device and parts else None
         return (device, channel) if device and channel else None
+
+    def find_recorded(self, token: str) -> RecordedChannel | None:
+        """Return what the recorder has of the channel `<device>--<channel>`, if there is such."""
+        found = self.find_channel(token)
+        return RecordedChannel(found[0], found[1].number) if found else None
 
     async def add(self, config: DeviceConfig) -> Device:
         """Add, keep and ask a recorder; raises ConflictError, ConfigError, UnavailableError."""

@@ -76,6 +76,7 @@ RETRY = {"attempt_recovery": "1", "recover_any_error": "1", "recovery_wait_time"
 # Without sound for this long (us) the video goes on alone.
 MAX_INTERLEAVE_US = 300_000
 AAC_RATE_HZ = 48_000
+PLAYBACK_SOUND_KBPS = 96  # of what a recorder plays, for two channels
 OPUS_RATE_HZ = 48_000
 OPUS_KBPS = 32  # per channel: speech and noises, not music
 OPUS_FRAGMENT_US = 20_000  # a packet
@@ -183,6 +184,19 @@ def build_conversion(
             )
         )
     return _compile(tools, ffmpeg.merge_outputs(*outputs))
+
+
+def build_playback(tools: Tools, source: Input) -> list[str]:
+    """Return argv of the ffmpeg that reads what a recorder plays, fragments on standard output.
+
+    Nothing is known of its tracks: pictures stay as they are, sound is made AAC, whatever it is.
+    """
+    feed = _open_input(source, None)
+    options = FMP4 | {"c:v": "copy", "c:a": "aac", "b:a": f"{PLAYBACK_SOUND_KBPS}k"}
+    options |= {"ar": str(AAC_RATE_HZ), "ac": "2", "max_interleave_delta": str(MAX_INTERLEAVE_US)}
+    return _compile(
+        tools, ffmpeg.output(feed["V:0"], feed["a:0?"], "pipe:1", format="mp4", **options)
+    )
 
 
 def find_rtp_sound(tracks: Tracks) -> Literal["pcma", "pcmu"] | None:

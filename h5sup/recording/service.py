@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from h5sup.recording.mounts import MountGuard
 from h5sup.recording.orders import OrderStore
 from h5sup.recording.outlook import Forecast
 from h5sup.recording.playback.converter import Kit
+from h5sup.recording.playback.device_reel import DeviceRecordings
 from h5sup.recording.playback.opener import RecordedPlaybacks, Transcodes
 from h5sup.recording.recordings import Recordings, Sources
 from h5sup.recording.retention import Retention
@@ -28,6 +30,7 @@ class RecordingService:
 
     `record()` comes between them, once the sources run. `playbacks` is how many recordings may
     play at once; `kit` and `transcodes` are what they are converted with, and within which bound.
+    `find_device` knows what the channel of a recorder has recorded, by its token.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class RecordingService:
         playbacks: int,
         kit: Kit,
         transcodes: Transcodes,
+        find_device: Callable[[str], DeviceRecordings | None] = lambda _: None,
     ) -> None:
         self.folders = folders
         self.index = MediaIndex(folders.data)
@@ -71,6 +75,7 @@ class RecordingService:
             kit=kit,
             transcodes=transcodes,
             find_growing=self.recordings.find_growing,
+            find_device=find_device,
         )
         self.archives = Archives(
             self.index,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -11,23 +10,7 @@ from h5sup.base.errors import MediaFormatError, UnavailableError
 from h5sup.formats.isobmff.fragment import parse_fragment
 from h5sup.formats.isobmff.gop_table import SECOND_US, StoredGop
 from h5sup.formats.isobmff.init_segment import InitSegment
-from h5sup.formats.isobmff.reader import SegmentReader
-from h5sup.formats.isobmff.stored import StoredMovie
-from h5sup.store.media_index import StoredFile
-
-MAX_BYTES = 64_000_000  # of a GOP that is decoded for one picture
-
-
-class Source(Protocol):
-    """The file that is played."""
-
-    @property
-    def file(self) -> StoredFile:
-        """Its row."""
-
-    @property
-    def movie(self) -> StoredMovie:
-        """What it holds."""
+from h5sup.recording.playback.supply import Footage
 
 
 class Spot(Protocol):
@@ -38,8 +21,8 @@ class Spot(Protocol):
         """When what is decoded there was taken."""
 
     @property
-    def source(self) -> Source:
-        """In which file."""
+    def source(self) -> Footage:
+        """In which file, or what was read from a device."""
 
     @property
     def gop(self) -> StoredGop:
@@ -65,9 +48,9 @@ class _Shown(NamedTuple):
 
 def read_still(root: Path, spot: Spot) -> Still:
     """Return the picture that is seen at a spot; raises UnavailableError. Blocks."""
-    init, gop = spot.source.movie.init, spot.gop
+    init, gop = spot.source.init, spot.gop
     try:
-        fragments = _read_gop(root / spot.source.file.path, gop)
+        fragments = spot.source.read_gop(root, gop)
         pictures = list(_pictures(fragments, init))
     except (OSError, MediaFormatError) as error:
         raise UnavailableError(f"the recording can't be read any more: {error}") from error
@@ -84,16 +67,6 @@ def find_shown(pictures: Sequence[_Shown], at: int) -> _Shown:
     """Return the picture that is on the screen at a time; before the first, the first."""
     seen = [one for one in pictures if pictures[0].pts <= one.pts <= at]
     return max(seen, default=pictures[0])
-
-
-def _read_gop(path: Path, gop: StoredGop) -> list[bytes]:
-    if gop.size > MAX_BYTES:
-        raise MediaFormatError(f"its GOP has {gop.size} bytes")
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        return SegmentReader().feed(os.pread(fd, gop.size, gop.offset))
-    finally:
-        os.close(fd)
 
 
 def _pictures(fragments: Sequence[bytes], init: InitSegment) -> Iterator[_Shown]:

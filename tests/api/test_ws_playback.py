@@ -199,7 +199,7 @@ async def test_what_a_client_says_wrongly_is_told_or_ignored(shelf: Shelf) -> No
         ({"token": "back"}, "nothing of source 'back' was recorded"),
         ({"begintime": "0", "endtime": "0", "filename": "no.mp4"}, "has no recording 'no.mp4'"),
         ({"begintime": "soon"}, "begintime: must be a time"),
-        ({"token": "nvr--3", "serverpb": "false"}, "recordings of devices can't be played yet"),
+        ({"token": "nvr--3", "serverpb": "false"}, "nothing of source 'nvr--3' was recorded"),
     ],
 )
 async def test_why_nothing_plays_is_the_reason_of_the_close(

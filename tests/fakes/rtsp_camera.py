@@ -54,6 +54,12 @@ class RtspCamera:
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
 
+    @property
+    def pid(self) -> int:
+        """Return its process id."""
+        assert self._process is not None
+        return self._process.pid
+
     def url(self, mount: str, user: str = "", password: str = "") -> str:
         """Return a mount's address, with credentials in it when given."""
         userinfo = f"{quote(user, safe='')}:{quote(password, safe='')}@" if user else ""

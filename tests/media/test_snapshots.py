@@ -19,8 +19,9 @@ from h5sup.formats.isobmff.reader import SegmentReader
 from h5sup.formats.isobmff.stored import StoredMovie, read_movie
 from h5sup.outputs.picture.pictures import Pictures
 from h5sup.recording.playback.opener import RecordedPlaybacks
+from h5sup.recording.playback.stored import Opened
 from h5sup.recording.still import read_still
-from h5sup.store.media_index import MediaIndex, StoredFile
+from h5sup.store.media_index import MediaIndex
 from tests.fakes.clips import Clips, decode_frame_indexes
 from tests.fakes.mediastore import Mediastore
 from tests.fakes.recorded import BEGIN_US, reader_of
@@ -38,19 +39,11 @@ class NoChannels:
 
 
 @dataclass(frozen=True)
-class Source:
-    """A file that is played."""
-
-    file: StoredFile
-    movie: StoredMovie
-
-
-@dataclass(frozen=True)
 class Spot:
     """Where a playback stands."""
 
     at_us: int
-    source: Source
+    source: Opened
     gop: StoredGop
 
 
@@ -81,7 +74,7 @@ async def test_a_playbacks_snapshot_is_the_picture_on_the_screen(
     delay = delay_of(data, gop, movie)
     assert (delay > 0) is (clip == "h264_bframes")
     for behind in (0, 11, 24):
-        spot = Spot(gop.wall_us + behind * PICTURE_US, Source(file, movie), gop)
+        spot = Spot(gop.wall_us + behind * PICTURE_US, Opened(file, movie, fd=-1), gop)
         still = await asyncio.to_thread(read_still, root, spot)
         jpeg = await pictures.draw("cam", still.media, still.number)
         assert jpeg is not None

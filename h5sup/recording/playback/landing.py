@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from h5sup.formats.isobmff.fragment import TrackRun
-from h5sup.recording.playback.stored import StoredFragment
+from h5sup.recording.playback.supply import StoredFragment
 
 REORDERED = 4  # fragments by which a landing is moved for pictures that are shown out of order
 

@@ -1,4 +1,4 @@
-"""Opens playbacks of this server's own recordings, within bounds, and finds them again."""
+"""Opens playbacks, of this server's recordings and of devices', and finds them again."""
 
 from __future__ import annotations
 
@@ -11,22 +11,25 @@ from pathlib import Path
 from typing import Protocol
 
 from h5sup.base.clock import to_us, utc_now
-from h5sup.base.errors import MediaFormatError, NotFoundError, UnavailableError
+from h5sup.base.errors import InvalidError, MediaFormatError, NotFoundError, UnavailableError
 from h5sup.bus.playback import PlaybackRequest
 from h5sup.formats.isobmff.init_segment import InitSegment
 from h5sup.formats.isobmff.stored import StoredMovie
 from h5sup.recording.playback import stored
 from h5sup.recording.playback.converter import Kit
+from h5sup.recording.playback.device_reel import DeviceRecordings, DeviceReel, Patience
 from h5sup.recording.playback.player import Player
 from h5sup.recording.playback.programme import FileIndex, Programme
 from h5sup.recording.playback.reel import Reel
 from h5sup.recording.playback.retiming import find_silence
+from h5sup.recording.playback.supply import Edge, Piece, Supply
 from h5sup.recording.playback.wardrobe import Wardrobe, choose_family, has_sound
 from h5sup.store.media_index import StoredFile
 
 THREADS = 4  # that read: a disk does little more at once
 MOST = 100  # at once, of a megabyte or so each
-DEVICE_MARK = "--"  # between a device and its channel in a token
+MOST_OF_DEVICES = 16  # at once, each an ffmpeg of some 30 MB, and recorders have few places
+ORDER_SHOWN = 6  # pictures that tell whether they come in another order than they are shown
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +42,7 @@ class Transcodes(Protocol):
 
 
 class RecordedPlaybacks:
-    """The PlaybackOpener of own recordings. `close()` ends all playbacks."""
+    """The PlaybackOpener of own recordings and of devices'. `close()` ends all playbacks."""
 
     def __init__(
         self,
@@ -50,9 +53,17 @@ class RecordedPlaybacks:
         kit: Kit | None = None,
         transcodes: Transcodes | None = None,
         find_growing: Callable[[str], StoredMovie | None] = lambda _: None,
+        find_device: Callable[[str], DeviceRecordings | None] = lambda _: None,
+        patience: Patience | None = None,
         wall: Callable[[], datetime] = utc_now,
     ) -> None:
-        """Take what there is to play; without a `kit` nothing is converted."""
+        """Take what there is to play; without a `kit` nothing is converted, and no device played.
+
+        `find_device` knows what the channel of a device has recorded, by the channel's token.
+        """
+        self._find_device = find_device
+        self._patience = patience
+        self._device_places: set[object] = set()
         self._kit = kit
         self._find_growing = find_growing
         self._transcodes = transcodes
@@ -78,19 +89,58 @@ class RecordedPlaybacks:
 
         Raises NotFoundError when there is nothing to play, UnavailableError when too many play.
         """
-        if not request.from_server and DEVICE_MARK in request.token:
-            raise NotFoundError(
-                "recordings of devices can't be played yet: ask with serverpb=true"
-            )
         if len(self._players) >= self._limit:
             raise UnavailableError(f"all {self._limit} places for playbacks are taken")
+        device = None if request.from_server else self._find_device(request.token)
+        if device is not None and self._kit is not None:
+            return await self._open_device(request, device, self._kit)
         programme = self._programme(request)
         wardrobe = await self._furnish(programme, request)
-        player = Player(
+        return await self._open(
             request,
             lambda on_ready: Reel(
                 programme, self._root, self._threads, on_ready, self._find_growing
             ),
+            wardrobe,
+        )
+
+    async def _open_device(
+        self, request: PlaybackRequest, device: DeviceRecordings, kit: Kit
+    ) -> Player:
+        """Open what a device has recorded; only what it sends tells what that is."""
+        if request.begin is None or request.end is None:
+            raise InvalidError("begintime", "give begintime and endtime: devices have no files")
+        if len(self._device_places) >= MOST_OF_DEVICES:
+            raise UnavailableError(
+                f"all {MOST_OF_DEVICES} places for playbacks from devices are taken"
+            )
+        place = object()
+        self._device_places.add(place)
+        reel = DeviceReel(
+            device,
+            request.begin,
+            request.end,
+            kit,
+            looks_at=1 if request.b_frames else ORDER_SHOWN,
+            patience=self._patience,
+            on_close=lambda: self._device_places.discard(place),
+        )
+        try:
+            wardrobe = _dress_device(request, await reel.open())
+            return await self._open(request, reel.handed_to, wardrobe)
+        except BaseException:
+            await reel.close()
+            raise
+
+    async def _open(
+        self,
+        request: PlaybackRequest,
+        make_reel: Callable[[Callable[[], None]], Supply],
+        wardrobe: Wardrobe,
+    ) -> Player:
+        player = Player(
+            request,
+            make_reel,
             wardrobe,
             kit=self._kit,
             admit=self._admit,
@@ -164,6 +214,19 @@ class RecordedPlaybacks:
         except (OSError, MediaFormatError) as error:
             logger.warning("%s can't be played: %s", file.path, error)
             return None
+
+
+def _dress_device(request: PlaybackRequest, found: Piece | Edge) -> Wardrobe:
+    """Return how what a device sends is announced, given what came first."""
+    if not isinstance(found, Piece):
+        raise NotFoundError(_nothing(request))
+    init = found.source.init
+    return Wardrobe(
+        family=choose_family([init.codecs], takes_h265=request.hevc),
+        sound=init if find_silence(init) is not None else None,
+        opus=request.opus,
+        b_frames=request.b_frames,
+    )
 
 
 def _nothing(request: PlaybackRequest) -> str:

@@ -28,9 +28,9 @@ from h5sup.recording.playback.converter import Kit
 from h5sup.recording.playback.delivery import Delivery, Outfit
 from h5sup.recording.playback.landing import find_landing
 from h5sup.recording.playback.pace import Pace
-from h5sup.recording.playback.reel import Edge, Piece, Reel
 from h5sup.recording.playback.retiming import NORMAL, Retiming
-from h5sup.recording.playback.stored import SECOND_US, Opened, StoredFragment
+from h5sup.recording.playback.stored import SECOND_US
+from h5sup.recording.playback.supply import Edge, Footage, Piece, StoredFragment, Supply
 from h5sup.recording.playback.wardrobe import Wardrobe, is_reordered, mime_of
 
 LEAST_SLEEP_S = 0.001  # what rounding leaves over must not keep the loop busy
@@ -57,12 +57,12 @@ class Spot:
     """On the viewer's timeline."""
     at_us: int
     """When it was taken."""
-    source: Opened
+    source: Footage
     gop: StoredGop
 
 
 class Player:
-    """A Playback of recorded files. Used from the loop alone; `open()` comes first.
+    """A Playback of what was recorded. Used from the loop alone; `open()` comes first.
 
     Its state is that of next(): commands change it and wake next(), which does what there is to
     do and waits for the earliest of what may come.
@@ -71,7 +71,7 @@ class Player:
     def __init__(
         self,
         request: PlaybackRequest,
-        make_reel: Callable[[Callable[[], None]], Reel],
+        make_reel: Callable[[Callable[[], None]], Supply],
         wardrobe: Wardrobe,
         *,
         kit: Kit | None = None,
@@ -96,8 +96,8 @@ class Player:
         self._retiming = Retiming()
         self._pace = Pace(request.lead_s)
         self._speed = NORMAL
-        self._source: Opened | None = None
-        self._reordered: dict[int, bool] = {}  # by file
+        self._source: Footage | None = None
+        self._reordered: dict[int, bool] = {}  # by footage
         self._laid_init: InitSegment | None = None
         self._changing: Outfit | None = None  # before more is laid
         self._piece: Piece | None = None
@@ -266,7 +266,7 @@ class Player:
 
     def _dress(self, piece: Piece) -> Outfit:
         """Return how a piece's file is shown; a single key picture does not tell of its order."""
-        number = piece.source.file.id
+        number = piece.source.number
         if not piece.is_key_alone and number not in self._reordered:
             self._reordered = {number: is_reordered(piece.fragments)}
         return self._wardrobe.dress(piece.source, reordered=self._reordered.get(number, False))
@@ -328,7 +328,7 @@ class Player:
         """Make ready to lay a piece."""
         if piece.is_first:
             outfit = self._dress(piece)
-            is_other = self._source is None or self._source.file.id != piece.source.file.id
+            is_other = self._source is None or self._source.number != piece.source.number
             if is_other or outfit.init != self._laid_init:
                 self._retiming.begin(outfit.init, keeps_sound=outfit.keeps_sound)
                 self._laid_init = outfit.init
@@ -447,7 +447,7 @@ class Player:
 
     # how much of it
 
-    def _stride(self, source: Opened, gop: StoredGop) -> int:
+    def _stride(self, source: Footage, gop: StoredGop) -> int:
         """Return of how many GOPs from this one on one key frame is enough, 0 for all pictures."""
         if self._speed < KEYS_FROM:
             return 0

@@ -11,7 +11,6 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -21,7 +20,8 @@ from h5sup.formats.isobmff.gop_table import StoredGop
 from h5sup.formats.isobmff.stored import StoredMovie
 from h5sup.recording.playback import stored
 from h5sup.recording.playback.programme import JOIN_US, Programme, choose
-from h5sup.recording.playback.stored import Opened, StoredFragment
+from h5sup.recording.playback.stored import Opened
+from h5sup.recording.playback.supply import Edge, Piece, Stride
 from h5sup.store.media_index import StoredFile
 
 READ_TIMEOUT_S = 10.0  # a disk that does not answer ends the playback
@@ -29,36 +29,6 @@ CLOSE_TIMEOUT_S = 5.0
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
-
-
-class Edge(Enum):
-    """Why there is no next piece."""
-
-    NOT_YET = "not yet"
-    """Its recording goes on."""
-    END = "end"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
-    """Some fragments of one GOP that follow each other."""
-
-    source: Opened
-    number: int
-    """Of its GOP in the file."""
-    gop: StoredGop
-    fragments: list[StoredFragment]
-    is_first: bool
-    """They begin with the GOP's key fragment."""
-    duration: int = 0
-    """Its key fragment stands for so many ticks; 0: it is one of many."""
-    land_us: int | None = None
-    """Pictures that ended before this moment are only there for those after them."""
-
-    @property
-    def is_key_alone(self) -> bool:
-        """Return whether it is a key fragment that stands for what was left out."""
-        return self.duration > 0
 
 
 @dataclass(slots=True)
@@ -88,8 +58,7 @@ class Reel:
     ) -> None:
         """Take what to read; `find_growing` knows what files that are being recorded hold."""
         self.programme = programme
-        self.stride: Callable[[Opened, StoredGop], int] = lambda *_: 0
-        """Of how many GOPs, from this one on, one key fragment is enough; 0: all is wanted."""
+        self.stride: Stride = lambda *_: 0
         self._root = root
         self._threads = threads
         self._on_ready = on_ready

@@ -26,7 +26,7 @@ from h5sup.formats.isobmff.fragment import (
 from h5sup.formats.isobmff.init_segment import InitSegment
 from h5sup.formats.isobmff.squeeze import squeeze
 from h5sup.formats.isobmff.track import Track
-from h5sup.recording.playback.stored import StoredFragment
+from h5sup.recording.playback.supply import StoredFragment
 
 NORMAL = Fraction(1)
 SEQUENCE_AT = 20  # of mfhd, the first box of the moof

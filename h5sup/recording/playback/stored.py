@@ -10,31 +10,22 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from h5sup.base.errors import MediaFormatError
 from h5sup.formats.isobmff.boxes import BOX, BOX_HEADER_LENGTH, LARGE_HEADER_LENGTH, U64
-from h5sup.formats.isobmff.fragment import ParsedFragment, parse_fragment
+from h5sup.formats.isobmff.fragment import parse_fragment
 from h5sup.formats.isobmff.gop_table import StoredGop
 from h5sup.formats.isobmff.init_segment import InitSegment
-from h5sup.formats.isobmff.reader import MAX_BOX_BYTES
+from h5sup.formats.isobmff.reader import MAX_BOX_BYTES, SegmentReader
 from h5sup.formats.isobmff.stored import StoredMovie, read_movie
 from h5sup.formats.isobmff.track import Track
+from h5sup.recording.playback.supply import StoredFragment
 from h5sup.store.media_index import StoredFile
 
 READ_BYTES = 512 * 1024  # at once; a piece is larger only if a single fragment is
 KEY_BYTES = 128 * 1024  # of a GOP of which the key frame alone is wanted
+MAX_GOP_BYTES = 64_000_000  # that are decoded for one picture
 SECOND_US = 1_000_000
-
-
-class StoredFragment(NamedTuple):
-    """A fragment as it lies in its file."""
-
-    data: bytes
-    parsed: ParsedFragment
-    start_us: int
-    """When its first picture was taken; of sound alone, that of the picture before."""
-    end_us: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +35,16 @@ class Opened:
     file: StoredFile
     movie: StoredMovie
     fd: int
+
+    @property
+    def number(self) -> int:
+        """Return which file it is."""
+        return self.file.id
+
+    @property
+    def init(self) -> InitSegment:
+        """Return what its fragments need."""
+        return self.movie.init
 
     @property
     def video(self) -> Track:
@@ -60,6 +61,16 @@ class Opened:
         """Return when its last GOP ends; 0 without one."""
         gops = self.movie.gops
         return gops[-1].wall_us + self.duration_us(gops[-1]) if gops else 0
+
+    def read_gop(self, root: Path, gop: StoredGop) -> Sequence[bytes]:
+        """Return a GOP's fragments, also once it is closed; raises OSError, MediaFormatError."""
+        if gop.size > MAX_GOP_BYTES:
+            raise MediaFormatError(f"its GOP has {gop.size} bytes")
+        fd = os.open(root / self.file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            return SegmentReader().feed(os.pread(fd, gop.size, gop.offset))
+        finally:
+            os.close(fd)
 
     def close(self) -> None:
         """Let go of the descriptor."""

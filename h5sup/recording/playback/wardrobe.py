@@ -14,7 +14,7 @@ from h5sup.formats.isobmff.fragment import Sample
 from h5sup.formats.isobmff.init_segment import InitSegment, without_audio
 from h5sup.recording.playback.delivery import Outfit
 from h5sup.recording.playback.retiming import find_silence
-from h5sup.recording.playback.stored import Opened, StoredFragment
+from h5sup.recording.playback.supply import Footage, StoredFragment
 
 H264, H265 = "avc1", "hvc1"
 FAMILIES = {"avc1": H264, "avc3": H264, "hvc1": H265, "hev1": H265}
@@ -64,9 +64,9 @@ class Wardrobe:
         must_convert = not self.b_frames and is_reordered(fragments)
         return replace(self, family=H264) if must_convert else self
 
-    def dress(self, source: Opened, *, reordered: bool) -> Outfit:
+    def dress(self, source: Footage, *, reordered: bool) -> Outfit:
         """Return how a file is shown, whose pictures are `reordered` or not."""
-        init = source.movie.init
+        init = source.init
         converts = family_of(init.codecs) != self.family or (reordered and not self.b_frames)
         if self.sound is None:
             return Outfit(init=without_audio(init), converts=converts)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -14,7 +15,8 @@ import pytest
 from h5sup.base.errors import ConfigError, ConflictError, NotFoundError, UnavailableError
 from h5sup.devices import registry as registry_module
 from h5sup.devices.device import MAX_CHANNELS, Pace, split_token
-from h5sup.devices.model import DeviceChannel, DeviceError, DeviceFailure
+from h5sup.devices.model import DeviceChannel, DeviceError, DeviceFailure, DeviceRecord
+from h5sup.devices.recorded import RecordedChannel
 from h5sup.devices.registry import Devices
 from h5sup.events.event import Offline, Online
 from h5sup.events.hub import Hub
@@ -345,3 +347,30 @@ def test_tokens_of_channels_are_read_strictly() -> None:
     assert split_token("nvr--33") == ("nvr", 33)
     for wrong in ("nvr", "nvr--", "nvr--033", "nvr--+3", "nvr--3x", "nvr--٣", "nvr--1000000"):
         assert split_token(wrong) is None
+
+
+async def test_what_a_channel_has_recorded_is_asked_of_its_recorder() -> None:
+    nvr = Nvr()
+    begin = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    nvr.records = [DeviceRecord(begin, begin + timedelta(hours=1), "schedule")]
+    async with house(config(), nvr=nvr) as home:
+        await home.until(home.is_online)
+        found = home.devices.find_recorded("nvr--1")
+        assert found is not None
+        assert await found.search(begin, begin + timedelta(minutes=1)) == (nvr.records, True)
+        address = await found.playback(begin, begin + timedelta(minutes=1))
+        assert (address.user, address.password) == ("admin", PASSWORD)
+        assert home.devices.find_recorded("nvr--9") is None
+        assert home.devices.find_recorded("front") is None
+        nvr.is_silent = True
+        hasty = RecordedChannel(home.devices.get("nvr"), 1, answer_s=0.01)
+        with pytest.raises(DeviceError, match="does not answer in time"):
+            await hasty.search(begin, begin)
+        nvr.is_silent = False
+        nvr.password = "changed"
+        with pytest.raises(DeviceError, match="refuses the user name or the password"):
+            await found.search(begin, begin)
+        asked = nvr.asked
+        with pytest.raises(DeviceError, match="refuses the user name or the password"):
+            await found.search(begin, begin)
+        assert nvr.asked == asked

@@ -20,10 +20,11 @@ from h5sup.bus.playback import PlaybackRequest
 from h5sup.formats.isobmff.fragment import parse_fragment
 from h5sup.formats.isobmff.gop_table import StoredGop
 from h5sup.formats.isobmff.reader import SegmentReader
-from h5sup.formats.isobmff.stored import StoredMovie, read_movie
+from h5sup.formats.isobmff.stored import read_movie
 from h5sup.recording import snapshots as snapshots_module
+from h5sup.recording.playback.stored import Opened
 from h5sup.recording.snapshots import Snapshots
-from h5sup.store.media_index import MediaIndex, StoredFile
+from h5sup.store.media_index import MediaIndex
 from tests.fakes.recorded import reader_of
 from tests.fakes.recordings import PICTURE_US, Scene, Shelf
 from tests.unit.outputs.hls_fakes import Feeder
@@ -113,19 +114,11 @@ class FakeVolume:
 
 
 @dataclass
-class FakeSource:
-    """A file that is played."""
-
-    file: StoredFile
-    movie: StoredMovie
-
-
-@dataclass
 class FakeSpot:
     """Where a playback stands."""
 
     at_us: int
-    source: FakeSource
+    source: Opened
     gop: StoredGop
 
 
@@ -352,7 +345,7 @@ def stand(rig: Rig, scene: Scene, pictures: int, *, gops: tuple[int, ...] = (10,
     data = (rig.root / file.path).read_bytes()
     movie = read_movie(reader_of(data), len(data))
     gop = movie.gops[1]
-    spot = FakeSpot(gop.wall_us + pictures * PICTURE_US, FakeSource(file, movie), gop)
+    spot = FakeSpot(gop.wall_us + pictures * PICTURE_US, Opened(file, movie, fd=-1), gop)
     rig.playbacks.by_id["secret"] = FakePlayback(PlaybackRequest(token="cam", owner="ann"), spot)
     return spot
 

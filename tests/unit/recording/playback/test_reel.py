@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from h5sup.recording.playback.programme import Programme
-from h5sup.recording.playback.reel import Edge, Piece, Reel
+from h5sup.recording.playback.reel import Reel
+from h5sup.recording.playback.supply import Edge, Piece
 from tests.fakes.recordings import BEGIN_US, PICTURE_US, Scene, Shelf
 
 

@@ -1,0 +1,256 @@
+"""Recordings of a device played again: real RTSP, a real ffmpeg, numbered pictures."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from h5sup.base.errors import H5supError, InvalidError, NotFoundError, UnavailableError
+from h5sup.bus.playback import PlaybackRequest
+from h5sup.config.profile import VideoRecipe
+from h5sup.devices.model import DeviceError, DeviceFailure, DeviceRecord, MediaAddress
+from h5sup.ffmpeg.process import Launcher
+from h5sup.ffmpeg.tools import find_tools
+from h5sup.recording.playback.converter import Kit
+from h5sup.recording.playback.device_reel import DeviceReel, Patience
+from h5sup.recording.playback.opener import RecordedPlaybacks
+from h5sup.recording.playback.player import Player
+from h5sup.recording.playback.wardrobe import Wardrobe
+from h5sup.recording.still import read_still
+from h5sup.store.media_index import MediaIndex
+from tests.conftest import child_processes
+from tests.fakes.clips import Clips, decode_frame_indexes
+from tests.fakes.rtsp_camera import RtspCamera
+from tests.media.test_playback import Watched, runs_from
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)  # shows the clip's first picture: 200 in 8 s
+GOP = 25  # one a second
+FRAGMENTS = "-c copy -movflags frag_keyframe+empty_moov+default_base_moof -use_editlist 0 "
+FRAGMENTS += "-frag_duration 30000 -f mp4"
+USER, PASSWORD = "admin", "p:a/s@s wörd"
+QUICK = Patience(first_s=5.0, stall_s=3.0, idle_s=0.3, restart_every_s=0.1)
+
+
+def seconds(count: float) -> timedelta:
+    return timedelta(seconds=count)
+
+
+class Recordings:
+    """What a recorder has of one channel."""
+
+    def __init__(self, camera: RtspCamera) -> None:
+        self.camera = camera
+        self.mount = "tracks/101"
+        self.password = PASSWORD
+        self.records: Sequence[tuple[float, float]] = ((0, 3600),)
+        """In seconds after noon."""
+        self.page = 100
+        self.failure: DeviceError | None = None
+        self.played: list[tuple[float, float]] = []
+
+    async def search(self, begin: datetime, end: datetime) -> tuple[Sequence[DeviceRecord], bool]:
+        if self.failure is not None:
+            raise self.failure
+        found = [
+            DeviceRecord(NOON + seconds(first), NOON + seconds(last), "schedule")
+            for first, last in self.records
+        ]
+        found = [one for one in found if one.begin < end and one.end > begin]
+        return found[: self.page], len(found) <= self.page
+
+    async def playback(self, begin: datetime, end: datetime) -> MediaAddress:
+        self.played.append(((begin - NOON).total_seconds(), (end - NOON).total_seconds()))
+        query = f"?starttime={begin:%Y%m%dT%H%M%SZ}&endtime={end:%Y%m%dT%H%M%SZ}"
+        return MediaAddress(self.camera.url(self.mount) + query, USER, self.password)
+
+
+class Theatre:
+    """A device's recordings, and who plays them."""
+
+    def __init__(self, recordings: Recordings, playbacks: RecordedPlaybacks) -> None:
+        self.device = recordings
+        self.playbacks = playbacks
+
+    @asynccontextmanager
+    async def watch(self, first: float, last: float, **wanted: object) -> AsyncIterator[Watched]:
+        request = PlaybackRequest(
+            token="nvr--1",
+            begin=NOON + seconds(first),
+            end=NOON + seconds(last),
+            from_server=False,
+            **wanted,  # type: ignore[arg-type]
+        )
+        player = await self.playbacks.open(request)
+        try:
+            yield Watched(player)
+        finally:
+            await player.close()
+            assert child_processes() == {self.device.camera.pid}
+
+
+@pytest.fixture
+async def kit(tmp_path: Path) -> Kit:
+    tools = await find_tools("ffmpeg", "ffprobe")
+    return Kit(tools, Launcher(f"test-{tmp_path.name}"), VideoRecipe())
+
+
+@pytest.fixture
+async def theatre(clips: Clips, tmp_path: Path, kit: Kit) -> AsyncIterator[Theatre]:
+    tracks = {"tracks/101": "h264_aac", "tracks/hevc": "hevc_pcma"}
+    index = MediaIndex(tmp_path)
+    async with RtspCamera(clips, [], user=USER, password=PASSWORD, tracks=tracks) as camera:
+        recordings = Recordings(camera)
+        playbacks = RecordedPlaybacks(
+            index,
+            tmp_path,
+            limit=20,
+            kit=kit,
+            find_device=lambda token: recordings if token == "nvr--1" else None,
+            patience=QUICK,
+        )
+        await index.open()
+        try:
+            yield Theatre(recordings, playbacks)
+        finally:
+            await playbacks.close()
+            await index.close()
+
+
+def told(seen: Watched) -> list[float]:
+    """Return where the playback told that it stands, in seconds after noon."""
+    return [(one.at - NOON).total_seconds() for one in seen.viewer.positions]
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_it_seeks_rests_while_paused_and_goes_on(theatre: Theatre) -> None:
+    async with theatre.watch(2, 3600) as seen:
+        assert seen.player.mime.startswith('video/mp4; codecs="avc1.')
+        assert "mp4a.40.2" in seen.player.mime
+        seen.player.start()
+        await seen.play(0.6)
+        seen.player.seek(4.0)
+        await seen.play(0.6)
+        seen.player.pause()
+        await until(lambda: child_processes() == {theatre.device.camera.pid})
+        assert len(theatre.device.played) == 2
+        seen.player.resume()
+        await seen.play(0.6)
+        begins = [begin for begin, _ in theatre.device.played]
+        assert begins[:2] == [2.0, 6.0]
+        assert 6.5 < begins[2] < 7.5
+        at = told(seen)
+        assert at[0] == 2.0
+        assert 6.0 in at
+        spot = seen.player.shown
+        assert spot is not None
+        still = await asyncio.to_thread(read_still, Path(), spot)
+        runs = runs_from(await seen.shown())
+        pictures = await asyncio.to_thread(decode_frame_indexes, still.media)
+        assert [first for first, _ in runs[:2]] == [2 * GOP, 6 * GOP]
+        assert pictures[still.number] in range(runs[-1][0], runs[-1][1] + 1)
+
+
+async def test_it_ends_with_the_recording_and_passes_over_gaps(theatre: Theatre) -> None:
+    theatre.device.records = ((0, 1), (5, 6))
+    theatre.device.page = 1
+    async with theatre.watch(0, 3600) as seen:
+        seen.player.start()
+        await seen.to_end()
+        assert theatre.device.played == [(0.0, 1.0), (5.0, 6.0)]
+        runs = runs_from(await seen.shown())
+        assert [first for first, _ in runs] == [0, 5 * GOP]
+        assert 5.0 in told(seen)
+        assert 5.8 <= told(seen)[-1] <= 6.1
+        seen.player.seek(1e9)  # beyond the end: its last picture
+        await seen.until(lambda: seen.viewer.positions[-1].is_end)
+
+
+async def test_what_comes_fast_is_played_fast_and_from_four_times_on_by_key_pictures(
+    kit: Kit, clips: Clips, tmp_path: Path
+) -> None:
+    clip = shlex.quote(str(clips["h264_mute"]))
+    fast = tmp_path / "fast"  # an ffmpeg that gets all at once
+    fast.write_text(f"#!/bin/sh\nexec ffmpeg -v error -i {clip} {FRAGMENTS} pipe:1\n")
+    fast.chmod(0o755)
+    kit = replace(kit, tools=replace(kit.tools, ffmpeg=str(fast)))
+    reel = DeviceReel(Recordings(RtspCamera(clips, [])), NOON, NOON + seconds(8), kit)
+    player = Player(
+        PlaybackRequest(token="nvr--1"),
+        reel.handed_to,
+        Wardrobe(family="avc1", sound=None),
+    )
+    seen = Watched(player)
+    try:
+        await player.open()
+        player.set_speed(2.0)
+        player.start()
+        began = asyncio.get_running_loop().time()
+        await seen.play(0.8)
+        took_s = asyncio.get_running_loop().time() - began
+        had = len(await seen.shown())
+        player.set_speed(8.0)
+        await seen.to_end()
+        shown = await seen.shown()
+    finally:
+        await player.close()
+    assert 0.3 < took_s < 1.5
+    assert runs_from(shown[:had]) == [(0, had - 1)]
+    assert 38 <= had <= 42  # 1.6 s of the recording in 0.8 s
+    keys = [number for number in shown[had:] if number > 2.5 * GOP]
+    assert keys == list(range(3 * GOP, 8 * GOP, GOP))
+
+
+async def test_h265_with_telephone_sound_is_played_as_it_is(theatre: Theatre) -> None:
+    theatre.device.mount = "tracks/hevc"
+    async with theatre.watch(1, 3600, hevc=True) as seen:
+        assert seen.player.mime.startswith('video/mp4; codecs="hvc1.')
+        assert "mp4a.40.2" in seen.player.mime
+        seen.player.start()
+        await seen.play(0.5)
+        assert (await seen.shown())[0] == GOP
+
+
+async def refusal(theatre: Theatre) -> H5supError:
+    with pytest.raises(H5supError) as caught:
+        async with theatre.watch(0, 60):
+            pass
+    await until(lambda: child_processes() == {theatre.device.camera.pid})
+    return caught.value
+
+
+async def test_a_device_that_does_not_play_says_why_in_one_sentence(theatre: Theatre) -> None:
+    device = theatre.device
+    device.records = ()
+    error = await refusal(theatre)
+    assert isinstance(error, NotFoundError)
+    assert str(error) == "the device has recorded nothing in this time"
+    device.failure = DeviceError(DeviceFailure.UNREACHABLE, "10.0.0.9 can't be reached")
+    error = await refusal(theatre)
+    assert isinstance(error, UnavailableError)
+    assert str(error) == "10.0.0.9 can't be reached"
+    device.records, device.failure = ((0, 60),), None
+    device.password = "wrong"
+    asked = len(device.played)
+    error = await refusal(theatre)
+    assert isinstance(error, UnavailableError)
+    assert str(error).endswith("the device refused user name or password")
+    assert len(device.played) == asked + 1  # no second try: devices lock out
+    device.password = PASSWORD
+    device.mount = "tracks/unknown"
+    assert "knows no such address" in str(await refusal(theatre))
+    with pytest.raises(InvalidError, match="devices have no files"):
+        await theatre.playbacks.open(
+            PlaybackRequest(token="nvr--1", filename="x.mp4", from_server=False)
+        )
