@@ -200,7 +200,7 @@ class DeviceHttp:
                 answer = Answer(response.status, await _read(response, self._host))
                 if digest:
                     return answer, "Authorization" in response.request_info.headers
-                return answer, any(map(_is_digest, _challenges(response)))
+                return answer, any(map(is_digest, list_challenges(response)))
         except TimeoutError:
             raise DeviceError(
                 DeviceFailure.NO_ANSWER, f"no answer at {where} within {timeout_s:g} s"
@@ -254,7 +254,7 @@ class DeviceHttp:
 
     def _make_digest(self) -> aiohttp.DigestAuthMiddleware:
         try:
-            return _Digest(self._user, self._password)
+            return Digest(self._user, self._password)
         except ValueError:
             raise DeviceError(
                 DeviceFailure.UNSUPPORTED, "a user name with a colon can't log in by digest"
@@ -277,14 +277,14 @@ class DeviceHttp:
         return self._session
 
 
-class _Digest(aiohttp.DigestAuthMiddleware):
+class Digest(aiohttp.DigestAuthMiddleware):
     """aiohttp's, which looks at the first challenge alone; devices put Basic before Digest.
 
     Their `domain` is left out: `domain="::"`, which old ones write, would cost each request a 401.
     """
 
     def _authenticate(self, response: aiohttp.ClientResponse) -> bool:
-        challenge = next(filter(_is_digest, _challenges(response)), "")
+        challenge = next(filter(is_digest, list_challenges(response)), "")
         alone = SimpleNamespace(
             status=response.status,
             headers={"www-authenticate": DOMAIN.sub("", challenge)},
@@ -343,9 +343,11 @@ async def _read(response: aiohttp.ClientResponse, host: str) -> bytes:
     return bytes(body)
 
 
-def _challenges(response: aiohttp.ClientResponse) -> list[str]:
+def list_challenges(response: aiohttp.ClientResponse) -> list[str]:
+    """Return each way to log in that a device offers."""
     return response.headers.getall("WWW-Authenticate", [])
 
 
-def _is_digest(challenge: str) -> bool:
+def is_digest(challenge: str) -> bool:
+    """Return whether that way is digest."""
     return challenge.lower().startswith("digest ")

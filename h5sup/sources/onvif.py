@@ -8,6 +8,7 @@ from typing import Protocol
 
 from h5sup.base.errors import Failure, SourceError
 from h5sup.base.logs import source_logger
+from h5sup.base.tasks import report_crash
 from h5sup.config.model import SourceConfig
 from h5sup.devices.model import DeviceError, DeviceFailure, Steerable
 from h5sup.devices.onvif.camera import Camera

@@ -133,13 +133,17 @@ class Source:
         """Stop everything; viewers are dismissed with the reason."""
         if self._presence is not None:
             self._presence.close(reason)
-        if self.onvif is not None:
-            await self.onvif.aclose()
+        leaving = asyncio.create_task(self._leave_camera(), name=f"leave {self.config.token}")
         await asyncio.gather(*(sound.aclose() for sound in self._sounds.values()))
         derived = list(self._derived.values())
         await asyncio.gather(*(feed.aclose(reason) for feed in derived))
         inputs = [feed for feed in self.feeds if feed not in derived]
-        await asyncio.gather(*(feed.aclose(reason) for feed in inputs))
+        await asyncio.gather(*(feed.aclose(reason) for feed in inputs), leaving)
+
+    async def _leave_camera(self) -> None:
+        """Listen to it no longer, which takes a second when it does not answer."""
+        if self.onvif is not None:
+            await self.onvif.aclose()
 
     def input_feed(self, profile: str) -> Feed:
         """Return the input a viewer's `profile=` means."""

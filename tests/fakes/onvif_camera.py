@@ -108,6 +108,8 @@ class OnvifCamera:
     """Services it does not name: `Media`, `Imaging`."""
     wants_digest: bool = False
     """It takes HTTP digest alone."""
+    offers_basic: bool = False
+    """Before digest."""
     lies_about_address: bool = False
     """Its addresses are those of another network, and another port."""
     delay_s: float = 0.0
@@ -283,7 +285,11 @@ class OnvifCamera:
 
     def _challenge(self) -> web.Response:
         said = f'Digest realm="fake camera", qop="auth", nonce="{self._nonce}", algorithm=MD5'
-        return web.Response(status=401, headers={"WWW-Authenticate": said})
+        response = web.Response(status=401)
+        if self.offers_basic:
+            response.headers.add("WWW-Authenticate", 'Basic realm="fake camera"')
+        response.headers.add("WWW-Authenticate", said)
+        return response
 
     def _is_digest_right(self, request: web.Request) -> bool:
         header = request.headers.get("Authorization", "")

@@ -13,6 +13,7 @@ from http import HTTPStatus
 import aiohttp
 from yarl import URL
 
+from h5sup.devices.http import Digest, is_digest, list_challenges
 from h5sup.devices.model import DeviceError, DeviceFailure
 from h5sup.devices.onvif.soap import Message, not_understood
 
@@ -91,7 +92,7 @@ class Connection:
         self._timeout_s = timeout_s
         # cameras that take no UsernameToken take HTTP digest, and the other way round
         self._digest = (
-            (aiohttp.DigestAuthMiddleware(address.user, address.password),)
+            (Digest(address.user, address.password),)
             if address.user and ":" not in address.user  # digest has no way to write such a name
             else ()
         )
@@ -162,9 +163,9 @@ class Connection:
             body += piece
             if len(body) > max_bytes:
                 raise not_understood("it is too long")
-        headers = response.headers
-        has_digest = headers.get("WWW-Authenticate", "").lower().startswith("digest")
-        return Reply(status, bytes(body), _read_date(headers.get("Date", "")), has_digest)
+        date = _read_date(response.headers.get("Date", ""))
+        has_digest = any(map(is_digest, list_challenges(response)))
+        return Reply(status, bytes(body), date, has_digest)
 
 
 def _read_date(text: str) -> datetime | None:

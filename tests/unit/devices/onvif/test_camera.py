@@ -38,6 +38,7 @@ async def refused(camera: Camera) -> DeviceError:
     [
         {},
         {"wants_digest": True},
+        {"wants_digest": True, "offers_basic": True},
         {"skew": timedelta(hours=3)},
         {"skew": timedelta(days=-9000)},  # it has started without a battery
         {"skew": timedelta(hours=-3), "wants_digest": True, "hides_clock": True},
