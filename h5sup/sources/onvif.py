@@ -65,6 +65,7 @@ class OnvifSource:
         """Listen to what the camera notices, also while nobody watches."""
         events = OnvifEvents(self.camera, self._tell, source_logger(self._config.token))
         self._listening = asyncio.create_task(events.run(), name=f"events of {self._config.token}")
+        self._listening.add_done_callback(report_crash)
 
     async def aclose(self) -> None:
         """Listen no longer."""

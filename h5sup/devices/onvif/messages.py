@@ -183,8 +183,9 @@ def choose_profiles(
     By itself it takes the largest and the smallest that browsers play. None for a token that the
     camera does not know, and for a small one of a camera that has but one.
     """
-    playable = [one for one in profiles if one.codec == PLAYABLE]
-    pool = playable or [one for one in profiles if one.codec != "JPEG"] or list(profiles)
+    there = [one for one in profiles if one.url] or list(profiles)
+    playable = [one for one in there if one.codec == PLAYABLE]
+    pool = playable or [one for one in there if one.codec != "JPEG"] or there
     by_token = {one.token: one for one in profiles}
     large = by_token.get(main) if main else max(pool, key=_pixels, default=None)
     if sub:

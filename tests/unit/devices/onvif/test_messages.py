@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -128,6 +129,11 @@ def test_profiles_are_chosen(
         assert large is None
         return
     assert (large and large.token, small and small.token) == chosen
+
+
+def test_a_profile_that_can_not_be_had_is_not_chosen() -> None:
+    small = replace(SMALL, url="rtsp://h/small")
+    assert choose_profiles([LARGE, small], "", "") == (small, None)
 
 
 def test_times_are_read_and_nonsense_is_not() -> None:
