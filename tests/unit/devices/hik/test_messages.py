@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from h5sup.base.errors import MediaFormatError
@@ -233,6 +233,7 @@ def test_every_truncation_is_refused(sample: bytes) -> None:
 
 
 @pytest.mark.parametrize("sample", READERS, ids=[sample[40:70].decode() for sample in READERS])
+@settings(max_examples=30)
 @given(data=st.data())
 def test_other_texts_raise_nothing_else(sample: bytes, data: st.DataObject) -> None:
     """Put anything where a text of the sample stands."""
