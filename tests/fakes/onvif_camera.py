@@ -120,6 +120,8 @@ class OnvifCamera:
     redirects_to: str = ""
     has_ptz: bool = True
     has_events: bool = True
+    hold_s: float = 1.0
+    """How long it waits for something to tell."""
     gives_no_urls: bool = False
     jpeg: bytes = JPEG
     is_picture_closed: bool = False
@@ -554,7 +556,7 @@ class OnvifCamera:
         if not self._news:
             self._has_news.clear()
             try:
-                async with asyncio.timeout(1.0):
+                async with asyncio.timeout(self.hold_s):
                     await self._has_news.wait()
             except TimeoutError:
                 pass

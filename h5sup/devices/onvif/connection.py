@@ -19,6 +19,7 @@ from h5sup.devices.onvif.soap import Message, not_understood
 
 REQUEST_TIMEOUT_S = 5.0
 MAX_ANSWER_BYTES = 2_000_000  # 64 profiles with all that can be said of them are 300 kB
+MAX_NEWS_BYTES = 200_000  # 32 events are 30 kB
 PIECE_BYTES = 65_536
 SAID = {HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR}
 
@@ -98,10 +99,14 @@ class Connection:
         )
 
     async def post(self, url: URL, message: Message, *, more_s: float = 0.0) -> Reply:
-        """Send a message; `more_s` is for what the camera itself may wait. Raises DeviceError."""
+        """Send a message; `more_s` is for what the camera itself may wait. Raises DeviceError.
+
+        What it has waited for is short: it comes again and again.
+        """
         headers = {"Content-Type": message.content_type, "Accept-Encoding": "identity"}
+        max_bytes = MAX_NEWS_BYTES if more_s else MAX_ANSWER_BYTES
         return await self._ask(
-            "POST", url, headers, message.body, MAX_ANSWER_BYTES, self._timeout_s + more_s
+            "POST", url, headers, message.body, max_bytes, self._timeout_s + more_s
         )
 
     async def get(self, url: URL, *, max_bytes: int) -> Reply:

@@ -23,7 +23,8 @@ from h5sup.devices.onvif.soap import find_child, local_name
 PULL_S = 20  # routers forget connections that are silent for longer
 LIFE_S = 60  # of a subscription that nobody renews
 RENEW_S = 25.0
-SHORTEST_PULL_S = 0.2  # a camera that answers at once has us ask no faster
+SHORTEST_PULL_S = 0.2  # a camera that has much to tell has us ask no faster
+IDLE_PULL_S = 1.0  # one that answers at once though it has nothing to tell
 MESSAGES = 32  # of one answer
 MAX_STATES = 32  # what one camera can have: inputs, and rules that see motion
 FIRST_PAUSE_S = 2.0
@@ -111,13 +112,15 @@ class OnvifEvents:
         while True:
             began = loop.time()
             answer = await self._ask("pullpoint", "PullMessages", subscription, given, PULL_S)
-            self._take(read_notices(answer))
+            notices = read_notices(answer)
+            self._take(notices)
             now = loop.time()
             if now - renewed >= self._renew_s:
                 life = {"TerminationTime": f"PT{LIFE_S}S"}
                 await self._ask("subscription", "Renew", subscription, life)
                 renewed = now
-            await asyncio.sleep(max(0.0, SHORTEST_PULL_S - (now - began)))
+            pause_s = SHORTEST_PULL_S if notices else IDLE_PULL_S
+            await asyncio.sleep(max(0.0, pause_s - (now - began)))
 
     async def _leave(self, subscription: Subscription) -> None:
         """Give the camera its place back: small ones have few. It is no matter if that fails."""

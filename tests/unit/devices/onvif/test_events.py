@@ -98,6 +98,22 @@ async def test_a_camera_that_forgets_us_is_asked_again_and_its_motion_ends(
         await until(lambda: len(told) == 3)
 
 
+async def test_a_camera_that_does_not_wait_is_not_asked_in_a_rush(onvif: Onvif) -> None:
+    async with OnvifCamera(hold_s=0.0) as fake, listening(onvif, fake):
+        await until(lambda: "PullMessages" in fake.asked)
+        await asyncio.sleep(0.4)
+        assert fake.asked.count("PullMessages") == 1
+
+
+async def test_a_flood_of_news_is_not_taken(onvif: Onvif) -> None:
+    async with OnvifCamera() as fake, listening(onvif, fake) as (told, _):
+        await until(lambda: "PullMessages" in fake.asked)
+        for _number in range(1000):
+            fake.tell(MOTION, "State", "true")
+        await until(lambda: fake.subscriptions == 2)  # it begins anew, after a pause
+        assert told == []
+
+
 async def test_a_camera_without_events_is_let_alone(onvif: Onvif) -> None:
     async with OnvifCamera(has_events=False) as fake, listening(onvif, fake) as (_, task):
         await until(task.done)
