@@ -18,8 +18,15 @@ import { md5 } from "./lib/md5.js";
  * @property {number} [nWidth]
  * @property {number} [nHeight]
  * @property {boolean} [bSub]
+ * @property {boolean} [bPtz] its camera can be moved
  * @property {boolean} [bRec] it is being recorded
  * @property {boolean} [bFixed] stands in config.json, so it can't be deleted here
+ */
+
+/**
+ * @typedef {object} PresetItem a place that a camera can turn to
+ * @property {string} strName
+ * @property {string} strToken
  */
 
 /** What the server refused, in its own words. */
@@ -72,12 +79,13 @@ export function sessionTimeout() {
  * One call of the API. Raises SignInError, UnreachableError or ApiError.
  * @param {string} name
  * @param {Record<string, string>} [parameters]
+ * @param {RequestInit} [options]
  * @returns {Promise<Record<string, unknown>>}
  */
-export async function call(name, parameters = {}) {
+export async function call(name, parameters = {}, options = {}) {
   const query = new URLSearchParams(parameters);
   if (session()) query.set("session", session());
-  return read(name, await ask(`api/v1/${name}?${query}`));
+  return read(name, await ask(`api/v1/${name}?${query}`, options));
 }
 
 /**
@@ -229,6 +237,47 @@ export function pictureUrl(token) {
   const query = new URLSearchParams({ token, update: String(Date.now()) });
   if (session()) query.set("session", session());
   return `api/v1/GetImage?${query}`;
+}
+
+/**
+ * Move a camera, or stop it.
+ * @param {string} token
+ * @param {string} action of the call Ptz
+ * @param {string} speed 0 to 1
+ */
+export async function ptz(token, action, speed) {
+  // a stop arrives though the page goes
+  if (action === "stop") await call("Ptz", { token, action }, { keepalive: true });
+  else await call("Ptz", { token, action, speed });
+}
+
+/** Stop a camera as the last thing a page does. @param {string} token */
+export function ptzLast(token) {
+  const query = new URLSearchParams({ token, action: "stop" });
+  if (session()) query.set("session", session());
+  // nobody is left to be told; the server stops the camera by itself should this not arrive
+  void fetch(`api/v1/Ptz?${query}`, { keepalive: true }).catch(() => undefined);
+}
+
+/** @param {string} token @param {string} preset */
+export async function goToPreset(token, preset) {
+  await call("Ptz", { token, action: "preset", preset });
+}
+
+/** @param {string} token @returns {Promise<PresetItem[]>} */
+export async function presets(token) {
+  const answer = await call("GetPresets", { token });
+  return /** @type {PresetItem[]} */ (answer["preset"] ?? []);
+}
+
+/** Keep where a camera looks now. @param {string} token @param {string} preset @param {string} name */
+export async function setPreset(token, preset, name) {
+  await call("SetPreset", { token, presettoken: preset, presetname: name });
+}
+
+/** @param {string} token @param {string} preset */
+export async function deletePreset(token, preset) {
+  await call("DelPreset", { token, presettoken: preset });
 }
 
 /** The role of whoever looks, signed in or not. */

@@ -2,6 +2,7 @@ import { icon, iconButton, make } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { Viewing, sourceFigures } from "../lib/playing.js";
 import { describe, isWorthPlaying } from "../lib/state.js";
+import { makePad } from "./pad.js";
 
 /**
  * @typedef {object} Stage one source as large as the room allows
@@ -30,8 +31,10 @@ export function makeStage(token, { fallback, hlsver, buttons }) {
   past.href = `playback.html?${new URLSearchParams({ token })}`;
   past.setAttribute("aria-label", past.title);
   past.append(icon("history"));
-  const controls = make("div", { class: "stage-buttons" }, sound, full, past, ...buttons);
-  const bar = make("div", { class: "stage-bar" }, title, figures, controls);
+  const pad = makePad(token);
+  const shownButtons = [pad.button, sound, full, past, ...buttons];
+  const controls = make("div", { class: "stage-buttons" }, ...shownButtons);
+  const bar = make("div", { class: "stage-bar" }, title, figures, controls, pad.element);
   const element = make("div", { class: "stage" }, video, reason, bar);
   const idler = watchIdle(element);
 
@@ -63,12 +66,14 @@ export function makeStage(token, { fallback, hlsver, buttons }) {
     element,
     update(item) {
       source = item;
+      void pad.offer(item.bPtz === true);
       if (isWorthPlaying(item)) viewing.start(fallback);
       refresh();
     },
     close() {
       clearInterval(timer);
       idler();
+      pad.close();
       viewing.stop();
     },
   };
