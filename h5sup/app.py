@@ -62,6 +62,7 @@ from h5sup.base.logs import RecentLines
 from h5sup.config.loading import load_config, load_profiles
 from h5sup.config.model import Config, LimitsConfig, PathsConfig
 from h5sup.config.profile import Profile
+from h5sup.devices.dahua.api import DahuaRecorder
 from h5sup.devices.hik.api import HikRecorder
 from h5sup.devices.model import STILL_AFTER_S
 from h5sup.devices.onvif.api import Onvif
@@ -211,7 +212,9 @@ class Server:
         workshop = Workshop(tools, launcher, self._profiles, config.hls, config.limits, places.ram)
         onvif = Onvif()
         stack.push_async_callback(onvif.close)
-        devices = self._devices = Devices({"hik": HikRecorder}, store, self._hub)
+        devices = self._devices = Devices(
+            {"hik": HikRecorder, "dahua": DahuaRecorder}, store, self._hub
+        )
         stack.push_async_callback(devices.aclose)
         registry = self._registry = Registry(
             workshop, places.media_root, store, self._hub, onvif, devices

@@ -32,7 +32,8 @@ class RtspCamera:
     `places` are further mounts: clips by the path at which they are shown. `tracks` are the same
     as a recorder's recordings: a client gets, for itself, what was there between the `starttime`
     and the `endtime` of its query, in real time from the key picture before on, then the end.
-    There t is that time read as if it were UTC, by its digits, however they are set apart.
+    There t is that time read as if it were UTC, by its digits, however they are set apart. A path
+    may have a query (`cam/live?channel=1`): then an address must have those parameters.
     """
 
     def __init__(

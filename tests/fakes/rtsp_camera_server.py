@@ -239,6 +239,38 @@ class Factory(GstRtspServer.RTSPMediaFactory):  # type: ignore[misc]  # gi has n
         media.connect("unprepared", lambda _: self._camera.feeds.remove(feed))
 
 
+class Paths(GstRtspServer.RTSPMountPoints):  # type: ignore[misc]  # gi has no types
+    """Finds mounts by path, and by path and parameters those with a query in their name.
+
+    The latter stand here at a plain path, which DESCRIBE gives as the base of what follows: the
+    server plays nothing at a base with a query.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._queried: list[tuple[str, set[str], str]] = []
+
+    def add(self, name: str, factory: Any) -> None:
+        """Mount a factory."""
+        path, _, query = name.partition("?")
+        if query:
+            self._queried.append((f"/{path}", set(query.split("&")), f"/{make_plain(name)}"))
+        self.add_factory(f"/{make_plain(name)}", factory)
+
+    def do_make_path(self, url: Any) -> str:
+        """Return where the mount stands that is meant."""
+        given = set((url.query or "").split("&"))
+        for path, wanted, plain in self._queried:
+            if path == url.abspath and wanted <= given:
+                return plain
+        return str(url.abspath)
+
+
+def make_plain(name: str) -> str:
+    """Return a mount's name without a query."""
+    return name.replace("?", ",").replace("&", ",")
+
+
 class Camera:
     """The RTSP server with its mounts and the commands that make it misbehave."""
 
@@ -249,6 +281,8 @@ class Camera:
         self._server.set_service("0")
         self._role = self._demand_password(settings["user"], settings["password"])
         self._mounts: dict[str, Mount] = {}
+        self._paths = Paths()
+        self._server.set_mount_points(self._paths)
         for each in settings["mounts"]:
             self._add_mount(**each)
         self._server.connect("client-connected", lambda _, client: self._watch(client))
@@ -302,7 +336,7 @@ class Camera:
         factory = Factory(self, mount, video, audio)
         if self._role:
             factory.add_role_from_structure(self._role)
-        self._server.get_mount_points().add_factory(f"/{name}", factory)
+        self._paths.add(name, factory)
 
     def _watch(self, client: Any) -> None:
         """Keep account of which client looks at which mount."""
@@ -310,7 +344,7 @@ class Camera:
         def on_play(client: Any, context: Any) -> None:
             path = context.uri.abspath.strip("/") + "/"
             for mount in self._mounts.values():
-                if path.startswith(f"{mount.name}/"):
+                if path.startswith(f"{make_plain(mount.name)}/"):
                     mount.clients.add(client)
 
         def on_closed(client: Any) -> None:

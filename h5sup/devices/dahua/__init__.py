@@ -1,0 +1,1 @@
+"""Recorders and cameras of Dahua, asked by its CGI over HTTP."""
