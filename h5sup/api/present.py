@@ -114,6 +114,9 @@ class SourceAnswer(Struct, frozen=True, kw_only=True):
     onvif_address: str = field(name="strOnvifAddr", default="")
     onvif_profile_main: str = field(name="strOnvifProfileMain", default="")
     onvif_profile_sub: str = field(name="strOnvifProfileSub", default="")
+    is_playback: bool = field(name="bRTSPPlayback", default=False)
+    """It plays a recording once."""
+    playback_speed: float = field(name="nRTSPPlaybackSpeed", default=1)
     is_online: bool = field(name="bOnline")
     picture_url: str = field(name="strSnapshotUrl")
     is_recording: bool = field(name="bRec")
@@ -254,6 +257,8 @@ def source(
         onvif_address=config.onvif_addr if one.onvif else "",
         onvif_profile_main=one.onvif.main if one.onvif else "",
         onvif_profile_sub=one.onvif.sub if one.onvif else "",
+        is_playback=config.playback,
+        playback_speed=_whole(config.playback_speed),
         is_online=one.is_online,
         picture_url=f"/api/v1/GetImage?token={quote(config.token)}",
         is_recording=is_recording,
@@ -272,6 +277,11 @@ def source(
         note=one.note,
         rtc=[_rtc_viewer(viewer) for viewer in rtc],
     )
+
+
+def _whole(number: float) -> float:
+    """Return a number without the `.0` that those who want an integer would stumble over."""
+    return int(number) if number.is_integer() else number
 
 
 def _rtc_viewer(one: RtcFigures) -> RtcViewerAnswer:

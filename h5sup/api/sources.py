@@ -73,7 +73,9 @@ class AddSrcRTSPParameters(Struct, frozen=True):
     user: Short = ""
     password: Short = ""
     servertoken: Annotated[str, Meta(max_length=128, description="must be empty")] = ""
-    playback: Annotated[bool, Meta(description="must be false")] = False
+    playback: Annotated[
+        bool, Meta(description="the address is that of a recording, which plays once")
+    ] = False
     speed: Annotated[float, Meta(ge=0.1, le=16, description="of a playback")] = 1.0
     audio: bool = False
 
@@ -128,8 +130,6 @@ async def add_src_file(caller: Caller, given: AddSrcFileParameters) -> web.Respo
 async def add_src_rtsp(caller: Caller, given: AddSrcRTSPParameters) -> web.Response:
     """Add a camera or server."""
     _refuse_server(given.servertoken)
-    if given.playback:
-        raise InvalidError("playback", "must be false: playback sources can't be added")
     url, user, password = take_out_credentials(given.url)
     config = parse_source(
         {
@@ -140,6 +140,8 @@ async def add_src_rtsp(caller: Caller, given: AddSrcRTSPParameters) -> web.Respo
             "user": given.user or user,
             "password": given.password or password,
             "audio": given.audio,
+            "playback": given.playback,
+            "playback_speed": given.speed if given.playback else 1.0,
         }
     )
     await caller.services.sources.add(config)

@@ -47,6 +47,8 @@ def check_source(source: SourceConfig, path: str) -> None:
     """Raise ConfigError for a source that can't work; `path` ends in a dot or is empty."""
     if source.type == "device":
         raise ConfigError(path + "type", "channels of devices come by themselves: see `devices`")
+    if source.playback and source.type != "rtsp":
+        raise ConfigError(path + "playback", "is for sources of type rtsp")
     if source.type == "onvif":
         check_host(source.host, path + "host")
         check_onvif_path(source.onvif_addr, path + "onvif_addr")

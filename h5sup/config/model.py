@@ -210,6 +210,8 @@ class SourceConfig(Section, frozen=True, kw_only=True):
     onvif_addr: Annotated[str, Meta(max_length=512)] = "/onvif/device_service"
     onvif_profile_main: Annotated[str, Meta(max_length=128)] = ""
     onvif_profile_sub: Annotated[str, Meta(max_length=128)] = ""
+    playback: bool = False
+    playback_speed: Annotated[float, Meta(ge=0.1, le=16)] = 1.0
     record_max_bytes: ByteCount = 0
     pre_record_s: Annotated[float, Meta(ge=0, le=120)] = 0.0
 

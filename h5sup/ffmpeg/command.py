@@ -121,12 +121,15 @@ def build_ingest(
     *,
     audio: bool,
     playlist: Path | None = None,
+    speed: float | None = None,
 ) -> list[str]:
     """Return argv of the ffmpeg that reads `source`; `playlist` loops a file, see write_loop_list.
 
+    With a `speed` it is a recording, which is read no faster than it is due.
+
     Raises SourceError for video that can't be taken as it is.
     """
-    return _build(tools, _open_input(source, playlist), tracks, profile, legs, audio=audio)
+    return _build(tools, _open_input(source, playlist, speed), tracks, profile, legs, audio=audio)
 
 
 def build_derived(
@@ -264,10 +267,12 @@ def _write_once(path: Path, text: str) -> None:
         path.write_text(text)
 
 
-def _open_input(source: Input, playlist: Path | None) -> Any:
+def _open_input(source: Input, playlist: Path | None, speed: float | None = None) -> Any:
     options = _input_options(source) | {"threads": 1}
-    if source.kind == "file":
+    if source.kind == "file" or speed is not None:
         options["re"] = None  # at its own speed
+    if speed not in (None, 1.0):
+        options["itsscale"] = 1 / speed
     if playlist is None:
         return ffmpeg.input(source.address, **options)
     options |= {"format": "concat", "safe": 0, "format_whitelist": FORMATS["concat"]}

@@ -26,6 +26,7 @@ LOG_LINES_SHOWN = 20
 FIRST_MEDIA_TIMEOUT_S = 20.0
 CHECK_S = 0.1  # before the first picture, so that RUNNING is known soon
 SLOWEST_CHECK_S = 1.0
+PLAYED = "played to its end"
 WRONG_PASSWORD_PAUSE_S = 60.0  # cameras lock a name after five to seven wrong tries
 
 
@@ -115,10 +116,12 @@ class Supervisor:
         logger: logging.Logger | None = None,
         secrets: Iterable[str] = (),
         renew_after_s: float | None = None,
+        plays_once: bool = False,
     ) -> None:
         """Take what to run and how long to wait; `renew_after_s` starts a healthy run afresh.
 
         ffmpeg remembers every fragment it reads from a pipe: 0.6 GB a day at 25 pictures a second.
+        What `plays_once` is not run again after it has given pictures, however that ended.
         """
         self.name = name
         self.state = State.STOPPED
@@ -134,12 +137,16 @@ class Supervisor:
         self._logger = logger or logging.getLogger(__name__)
         self._redact = build_redactor(secrets)
         self._renew_after_s = renew_after_s
+        self._plays_once = plays_once
+        self._has_played = self._is_over = False
         self._running_since = 0.0
         self._lines: deque[str] = deque(maxlen=LOG_LINES)  # of this run alone
         self._last_sentence = ""
 
     async def run(self) -> None:
         """Run until cancelled, or until a ConfigError: FATAL. Nothing else decides on restarts."""
+        if self._is_over:
+            return
         try:
             while True:
                 try:
@@ -151,9 +158,12 @@ class Supervisor:
                     self._enter(State.FATAL, None, self._redact(str(error)))
                     return
                 except Exception as error:  # noqa: BLE001 (a bug here must not end the camera)
+                    if self._plays_once and self._has_played:
+                        self._end_for_good(self._as_failure(error))
+                        return
                     await self._fail(self._as_failure(error))
         finally:
-            if self.state is not State.FATAL:
+            if self.state is not State.FATAL and not self._is_over:
                 self._enter(State.STOPPED, None, "")
 
     async def _run_once(self) -> NoReturn:
@@ -190,6 +200,9 @@ class Supervisor:
         took_s = loop.time() - started
         await asyncio.wait({reading}, timeout=STDERR_TIMEOUT_S)  # its last words
         had_video = attempt.progress().last_video is not None
+        self._has_played |= had_video
+        if self._plays_once and had_video and child.exit_code == 0:
+            raise SourceError(Failure.CLOSED, PLAYED)
         raise diagnose(self._lines, child.exit_code, had_video=had_video, took_s=took_s)
 
     @property
@@ -212,6 +225,7 @@ class Supervisor:
             raise diagnose_stall(progress.last_video, progress.last_audio, limit_s)
 
     def _note_picture(self, last_video: float) -> None:
+        self._has_played = True
         if self.state is State.STARTING:
             self._running_since = last_video
             self._enter(State.RUNNING, None, "")
@@ -246,6 +260,12 @@ class Supervisor:
             trace = self._redact("".join(traceback.format_exception(error)))
             self._logger.error("%s: unexpected error\n%s", self.name, trace)
         return SourceError(Failure.FFMPEG, f"{type(error).__name__}: {error}")
+
+    def _end_for_good(self, error: SourceError) -> None:
+        sentence = self._redact(str(error))
+        self._logger.info("%s: %s", self.name, sentence)
+        self._is_over = True
+        self._enter(State.STOPPED, None, sentence)
 
     async def _fail(self, error: SourceError) -> None:
         """Tell what happened and wait before the next try."""

@@ -127,11 +127,13 @@ class InputAttempt(FeedAttempt):
         profile: Profile,
         *,
         audio: bool,
+        speed: float | None = None,
     ) -> None:
         super().__init__(feed, workshop)
         self._locate = locate
         self._profile = profile
         self._audio = audio
+        self._speed = speed
 
     async def open(self) -> Launch:
         """Probe if need be and build the command; raises SourceError."""
@@ -152,7 +154,14 @@ class InputAttempt(FeedAttempt):
             sound=find_rtp_sound(tracks) if self._audio and _copies(self._profile) else None,
         )
         argv = build_ingest(
-            tools, source, tracks, self._profile, legs, audio=self._audio, playlist=playlist
+            tools,
+            source,
+            tracks,
+            self._profile,
+            legs,
+            audio=self._audio,
+            playlist=playlist,
+            speed=self._speed,
         )
         return Launch(argv, tuple(self._child_ends))
 

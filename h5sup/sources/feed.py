@@ -53,6 +53,7 @@ class Feed:
         secrets: Iterable[str] = (),
         renew_after_s: float | None = None,
         on_state: Callable[[ChannelState], None] = lambda _: None,
+        plays_once: bool = False,
     ) -> None:
         self.channel = channel
         self.ingest = Ingest(channel)
@@ -75,6 +76,7 @@ class Feed:
             logger=source_logger(channel.token),
             secrets=secrets,
             renew_after_s=renew_after_s,
+            plays_once=plays_once,
         )
         self._duty = OnDemand(
             self._supervisor.run,
@@ -193,6 +195,8 @@ class Feed:
         elif state is State.BACKOFF and self._expiry is None:
             loop = asyncio.get_running_loop()
             self._expiry = loop.call_later(RESUME_S, self._expire, reason)
+        elif state is State.STOPPED and reason:  # for good
+            self._expire(reason)
         if failure in (Failure.NOT_MEDIA, Failure.NO_VIDEO, Failure.FFMPEG):
             self.found(None)  # the camera may send something else now
 

@@ -38,7 +38,7 @@ class Presence:
                 self._reason = state.reason
                 self._tell_offline_soon()
             case "STOPPED" if self._told_online:
-                self._tell_offline("nobody watches")
+                self._tell_offline(state.reason or "nobody watches")
 
     def close(self, reason: str) -> None:
         """The source goes for good; what its input does from now on is nobody's concern."""

@@ -218,6 +218,7 @@ class Source:
         channel = build_channel(
             self.config.token, name, self.own_profile().name, self._workshop.limits
         )
+        speed = self.config.playback_speed if self.config.playback and name == "main" else None
         return Feed(
             channel,
             lambda feed: InputAttempt(
@@ -225,11 +226,13 @@ class Source:
                 self._workshop,
                 self._locator(name, url),
                 self.own_profile(),
-                audio=self.config.audio,
+                audio=self.config.audio and speed in (None, 1.0),  # frames can't last otherwise
+                speed=speed,
             ),
             self._workshop,
             always=always,
             stall_timeout_s=self.config.stall_timeout_s,
+            plays_once=speed is not None,
             secrets=self._secrets(url),
             on_state=self._follower(name, on_state),
         )

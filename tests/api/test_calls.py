@@ -74,6 +74,8 @@ async def test_getsrc_shows_a_source_without_its_password(backend: Backend) -> N
         "strOnvifAddr": "",
         "strOnvifProfileMain": "",
         "strOnvifProfileSub": "",
+        "bRTSPPlayback": False,
+        "nRTSPPlaybackSpeed": 1,
         "bOnline": False,
         "strSnapshotUrl": "/api/v1/GetImage?token=front",
         "bRec": False,
@@ -207,6 +209,18 @@ async def test_added_camera_is_there(
     assert (config.url, config.user, config.password, config.audio) == expected
 
 
+async def test_an_added_recording_is_listed_with_its_speed(backend: Backend) -> None:
+    session = backend.sign_in()
+    query = "name=N&url=rtsp://192.0.2.1/a&playback=true&speed"
+    for token, speed in (("slow", "0.5"), ("fast", "4.0")):
+        await backend.call(f"/api/v1/AddSrcRTSP?token={token}&{query}={speed}&session={session}")
+    listed = (await backend.call(f"/api/v1/GetSrc?session={session}"))["src"]
+    found = {one["strToken"]: (one["bRTSPPlayback"], one["nRTSPPlaybackSpeed"]) for one in listed}
+    assert found["slow"] == (True, 0.5)
+    assert found["fast"] == (True, 4)
+    assert set(found.values()) == {(True, 0.5), (True, 4), (False, 1)}
+
+
 BAD_TOKENS = [
     "..",
     ".",
@@ -275,8 +289,6 @@ SCHEMES = "must begin with one of http, https, rtmp, rtmps, rtsp, rtsps and ://"
          "url: is not an address, check host and port"),
         (f"AddSrcRTSP?token=new&name=N&url=rtsp://h/{'x' * 2048}",
          "url: must be a text of at most 2048 letters"),
-        ("AddSrcRTSP?token=new&name=N&url=rtsp://h/a&playback=true",
-         "playback: must be false: playback sources can't be added"),
         ("AddSrcRTSP?token=new&name=N&url=rtsp://h/a&speed=fast",
          "speed: must be a number from 0.1 to 16"),
         ("AddSrcRTSP?token=new&name=N&url=rtsp://h/a&speed=1e9",

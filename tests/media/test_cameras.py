@@ -223,6 +223,45 @@ async def test_an_ondemand_source_runs_while_it_is_held(
         assert source.main.channel.init is None
 
 
+async def taker_of(channel: Channel) -> Taker:
+    """Take what comes, from the first picture on."""
+    await channel.wait_ready(20)
+    taker = Taker(taken=list(channel.gop))
+    channel.subscribe(taker)
+    return taker
+
+
+async def test_a_recording_plays_once_at_its_speed_and_stops(
+    clips: Clips, station: StationMaker
+) -> None:
+    recording = "/tracks/1?starttime=20261124T120000Z&endtime=20261124T12000"
+    async with (
+        RtspCamera(clips, [], tracks={"tracks/1": "h264_aac"}) as camera,
+        station() as base,
+    ):
+        url = camera.url("").rstrip("/") + recording
+        normal = await base.add("normal", url + "2Z", playback=True)
+        slow = await base.add("slow", url + "1Z", playback=True, playback_speed=0.5)
+        takers = await asyncio.gather(*(taker_of(one.main.channel) for one in (normal, slow)))
+        await base.until(lambda: all(taker.closed for taker in takers))
+        for source, taker, pictures, length_s in zip(
+            (normal, slow), takers, (50, 25), (2.0, 2.0), strict=True
+        ):
+            assert taker.closed == ["played to its end"]
+            assert (source.state.state, source.state.reason) == ("STOPPED", "played to its end")
+            runs = [one.video for one in taker.taken if one.video is not None]
+            assert pictures - 2 <= len(runs) <= pictures
+            assert_gapless(taker)
+            track = taker.taken[0].video
+            assert track is not None
+            seconds = (runs[-1].end - runs[0].dts) / 12_800
+            assert abs(seconds - length_s) < 0.3
+            base.registry.lease(source.config.token).release()
+        await asyncio.sleep(0.1)
+        assert not normal.main.is_running  # who comes afterwards does not start it again
+        assert not any(one.audio for one in takers[1].taken)
+
+
 async def test_the_sub_input_is_a_connection_of_its_own(
     clips: Clips, station: StationMaker
 ) -> None:

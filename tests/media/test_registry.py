@@ -59,6 +59,8 @@ async def test_a_start_takes_what_was_stored_and_leaves_out_what_no_longer_fits(
                 "type": "rtsp",
                 "url": "rtsp://127.0.0.1:1/x",
                 "connect": "ondemand",
+                "playback": True,
+                "playback_speed": 2.0,
             },
             {"token": "front", "type": "rtsp", "url": "rtsp://127.0.0.1:1/x"},
             {"token": "old", "type": "rtsp", "url": "rtsp://127.0.0.1:1/x", "profile": "gone"},
@@ -68,6 +70,8 @@ async def test_a_start_takes_what_was_stored_and_leaves_out_what_no_longer_fits(
         await registry.start([camera("front")])
         assert [source.config.token for source in registry.sources()] == ["front", "good"]
         assert registry.get("front").from_file
+        good = registry.get("good").config
+        assert (good.playback, good.playback_speed) == (True, 2.0)
         assert "source front stands in config.json, which wins" in caplog.text
         assert "stored source old is left out: profile: there is no profile 'gone'" in caplog.text
         assert "stored source bad is left out: type" in caplog.text

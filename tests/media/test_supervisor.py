@@ -365,6 +365,21 @@ async def test_wrong_configuration_ends_in_fatal(launcher: Launcher) -> None:
     assert bench.runs[0].calls == ["open", "close"]
 
 
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [("", "played to its end"), ("raise SystemExit(3)", "ffmpeg ended with exit code 3")],
+)
+async def test_what_plays_once_is_not_run_again_once_it_has_given_pictures(
+    launcher: Launcher, script: str, reason: str
+) -> None:
+    scripts = iter(["", f"os.write(1, b'v')\n{script}"])  # the first gives none
+    async with supervise(launcher, lambda: Run(next(scripts)), plays_once=True) as bench:
+        await asyncio.wait_for(bench.task, 5)
+        await bench.supervisor.run()
+        assert len(bench.runs) == 2
+    assert bench.states[-1] == (State.STOPPED, None, reason)
+
+
 async def test_wrong_password_is_not_tried_in_a_hurry(
     launcher: Launcher, caplog: pytest.LogCaptureFixture
 ) -> None:

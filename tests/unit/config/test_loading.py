@@ -72,6 +72,11 @@ def test_byte_order_mark_of_a_windows_editor_is_no_matter(path: Path) -> None:
         ({"sources": [{"token": "a", "type": "file"}]}, "sources[0].url", "is missing"),
         ({"sources": [SOURCE, SOURCE | {"type": "rstp"}]}, "sources[1].type", "'rstp'"),
         ({"sources": [SOURCE | {"url": ""}]}, "sources[0].url", "is missing"),
+        (
+            {"sources": [SOURCE | {"type": "file", "url": "a.mp4", "playback": True}]},
+            "sources[0].playback",
+            "is for sources of type rtsp",
+        ),
         ({"sources": [SOURCE | {"type": "device"}]}, "sources[0].type", "come by themselves"),
         ({"sources": [ONVIF | {"host": ""}]}, "sources[0].host", "host name or an address"),
         ({"sources": [ONVIF | {"host": "a b"}]}, "sources[0].host", "host name or an address"),
