@@ -223,6 +223,7 @@ class Server:
         steering = Steering(registry, store, still_after_s=STILL_AFTER_S)
         await steering.start()
         registry.on_change(steering.follow)
+        devices.on_parting(steering.settle)
         pictures = Pictures(registry, launcher, tools)
         stack.push_async_callback(pictures.close)
         recording = RecordingService(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -79,6 +79,7 @@ class Devices:
         self._kept: dict[str, KeptChannels] = {}
         self._changing = asyncio.Lock()
         self._followers: list[Callable[[], None]] = []
+        self._partings: list[Callable[[], Awaitable[None]]] = []
 
     async def start(self, configured: Iterable[DeviceConfig]) -> None:
         """Ask what is configured and what the API added before."""
@@ -122,11 +123,15 @@ class Devices:
                     self._open(config, from_file=True)
             self._tell_change()
             for device in gone:
-                await device.aclose("the device was changed in config.json")
+                await self._part(device, "the device was changed in config.json")
 
     def on_change(self, follower: Callable[[], None]) -> None:
         """Have this called whenever a recorder or a channel comes, changes or goes."""
         self._followers.append(follower)
+
+    def on_parting(self, settle: Callable[[], Awaitable[None]]) -> None:
+        """Have this done before a recorder that is gone is let go of: its cameras may move."""
+        self._partings.append(settle)
 
     def devices(self) -> Sequence[Device]:
         """Return all recorders, in the order they were added."""
@@ -177,7 +182,12 @@ class Devices:
             self._kept.pop(token, None)
             del self._devices[token]
             self._tell_change()
-        await device.aclose("the device was deleted")
+        await self._part(device, "the device was deleted")
+
+    async def _part(self, device: Device, reason: str) -> None:
+        for settle in self._partings:
+            await settle()
+        await device.aclose(reason)
 
     def _check(self, config: DeviceConfig) -> None:
         if config.type not in self._makers:

@@ -95,6 +95,10 @@ class Steering:
         """Stop all that moves, and take no more commands."""
         self._is_closed = True
         await asyncio.gather(*(post.helm.close() for post in self._posts.values()))
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Wait until the cameras of sources that are gone have been stopped."""
         if self._leaving:
             await asyncio.wait(self._leaving)
 
@@ -202,6 +206,8 @@ class Steering:
             await self._store.delete_presets(token)
 
     def _leave(self, token: str, post: _Post) -> None:
+        if self._posts.get(token) is not post:
+            return  # looking for a source may have opened it anew, which told of a change
         del self._posts[token]
         self._part(post.helm.close(), f"steering {token} no more")
 
