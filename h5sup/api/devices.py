@@ -122,7 +122,6 @@ class DevicesAnswer(Struct, frozen=True):
 class ChannelAnswer(present.SourceAnswer, frozen=True, kw_only=True):
     """A channel as a source, with what the manual says of channels alone."""
 
-    is_playback: bool = field(name="bRTSPPlayback", default=False)
     playback_speed: int = field(name="nRTSPPlaybackSpeed", default=1)
     original_type: str = field(name="nOriginalType", default="H5_ZERO")
 

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct, field
 
 from h5sup.api import present, present_system
+from h5sup.api.devices import DeviceAnswer, show_device
 from h5sup.api.services import Services
 from h5sup.ffmpeg.codecs import Codecs
 from h5sup.metrics.machine import Load
@@ -21,6 +22,7 @@ class Report(Struct, frozen=True, kw_only=True):
     codecs: present_system.CodecAnswer | None
     """None while they are being tried."""
     sources: list[present.SourceAnswer]
+    devices: list[DeviceAnswer]
     logs: list[present_system.LogAnswer]
     ws_viewers: int
     rtc_viewers: int
@@ -44,6 +46,7 @@ def build_report(
         ),
         codecs=None if codecs is None else present_system.codecs(services.system, codecs),
         sources=[present.source(one) for one in found],
+        devices=[show_device(one) for one in services.devices.devices()],
         logs=[present_system.log(one.config.token, one.feeds) for one in found],
         ws_viewers=services.ws_viewers.connections,
         rtc_viewers=services.rtc_viewers.connections,

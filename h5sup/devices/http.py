@@ -9,6 +9,7 @@ the password is not asked again by this object; one that locks its user out is, 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -210,7 +211,7 @@ class DeviceHttp:
                 DeviceFailure.UNREACHABLE, f"the host {self._host} is not known"
             ) from error
         except aiohttp.ClientConnectorError as error:
-            why = error.strerror or "no connection"
+            why = os.strerror(error.errno) if error.errno else "no connection"
             raise DeviceError(
                 DeviceFailure.UNREACHABLE, f"can't connect to {where}: {why}"
             ) from error

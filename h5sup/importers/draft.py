@@ -64,6 +64,7 @@ class Draft:
         self._settings: dict[str, dict[str, Any]] = {}
         self._users: list[dict[str, str]] = []
         self._sources: list[dict[str, object]] = []
+        self._devices: list[dict[str, object]] = []
 
     def take(self, place: Place, sentence: str) -> None:
         """Report what was taken over as it is."""
@@ -134,9 +135,22 @@ class Draft:
             )
         return True
 
+    def add_device(self, place: Place, name: str, fields: Mapping[str, object]) -> None:
+        """Add a recorder whose token is made of `name`."""
+        token = self._find_token(name)
+        device: dict[str, object] = {"token": token, **fields}
+        problem = self._find_problem({"devices": [device]})
+        if problem is not None:
+            self.leave(place, _sentence(problem, "devices[0]"))
+            return
+        self._devices.append(device)
+        self.take(place, f"device {token!r}, its channels {token}--1 and so on")
+        if token != name:
+            self.change(place, f"its token is {token!r}: {_token_reason(name)}")
+
     def has_token(self, token: str) -> bool:
-        """Return whether a source of that token is there already."""
-        return any(source["token"] == token for source in self._sources)
+        """Return whether a source or a device of that token is there already."""
+        return any(one["token"] == token for one in (*self._sources, *self._devices))
 
     def finish(self, root: Place) -> dict[str, Any]:
         """Return config.json's object, with somebody in it who may administer."""
@@ -151,11 +165,15 @@ class Draft:
                 " private addresses may, and change it",
             )
         raw["sources"] = self._sources
+        if self._devices:
+            raw["devices"] = self._devices
         return {name: raw[name] for name in Config.__struct_fields__ if name in raw}
 
     def count(self) -> str:
         """Return how much there is, for people."""
-        return f"{_plural(len(self._sources), 'source')}, {_plural(len(self._users), 'user')}"
+        devices = f"{_plural(len(self._devices), 'device')}, " if self._devices else ""
+        sources, users = len(self._sources), len(self._users)
+        return f"{_plural(sources, 'source')}, {devices}{_plural(users, 'user')}"
 
     def _ensure_administrator(self, root: Place) -> None:
         if any(user["role"] == "Administrator" for user in self._users):

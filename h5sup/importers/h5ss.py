@@ -16,13 +16,14 @@ TRANSPORTS = {
     "H5_RTSP_HTTPS": "https",
     "H5_RTSP_AUTO": "auto",
 }
+DEVICES = {"H5_DEV_HIK": "hik", "H5_DEV_DH": "dahua"}
 ROLES = {role.lower(): role for role in ("Administrator", "Operator", "Viewer")}
 MD5_HEX = re.compile(r"[0-9A-Fa-f]{32}")
 NO_OUTPUT = "there is no such output yet"
 NO_SOURCE = {
     "H5_RTMP_PUSH": "pushed sources are not there yet",
     "H5_CLOUD": "sources of a cluster are not there yet",
-    "H5_CH_DEV": "channels of devices are not there yet",
+    "H5_CH_DEV": "channels of devices come by themselves",
     "H5_CH_GB": "channels of GB28181 are not there yet",
 }
 ONVIF_KEYS = ("strOnvifAddr", "strOnvifProfileMain", "strOnvifProfileSub", "bOnvifProfileAuto")
@@ -49,7 +50,7 @@ def import_h5ss(root: Place, draft: Draft) -> None:
     _import_users(root.get("user"), draft)
     _import_sources(root.get("source"), draft)
     for place in root.get("device").get("dev").items():
-        draft.leave(place, "devices are not there yet")
+        _import_device(place, draft)
     for section, what in (("cloud", "clusters are"), ("gb28181", "GB28181 is")):
         place = root.get(section)
         if place.get("bEnable").flag():
@@ -204,6 +205,23 @@ def _onvif_fields(place: Place, draft: Draft, defaults: dict[str, str]) -> dict[
             if token := place.get(f"strOnvifProfile{key}").text:
                 found[ours] = token
     return found
+
+
+def _import_device(place: Place, draft: Draft) -> None:
+    kind = DEVICES.get(place.get("nType").text)
+    if kind is None:
+        draft.leave(place, "nType is none of H5_DEV_HIK and H5_DEV_DH: there is no such device")
+        return
+    fields: dict[str, object] = {
+        "type": kind,
+        "host": place.get("strDevIpAddress").text,
+        "port": place.get("strDevPort").number,
+        "audio": place.get("bEnableAudio").flag(),
+    }
+    for key, ours in (("strName", "name"), ("strUser", "user"), ("strPasswd", "password")):
+        if text := place.get(key).text:
+            fields[ours] = text
+    draft.add_device(place, place.get("strToken").text or str(fields.get("name", "")), fields)
 
 
 def _choose(

@@ -86,11 +86,11 @@ class DeviceSource:
         return self.device.recorder.steering(self.number)
 
     def state(self, own: ChannelState) -> ChannelState:
-        """Return how it fares: what stands still is offline for the recorder's reason."""
+        """Return how it fares: what stands still waits for the recorder, if that is offline."""
         reason = self._reason()
         if own.state != "STOPPED" or not reason:
             return own
-        return ChannelState(own.state, reason, self.device.state.since)
+        return ChannelState("BACKOFF", reason, self.device.state.since)
 
     async def locate(self, name: str) -> Input:
         """Return where `main` or `sub` is; raises SourceError."""

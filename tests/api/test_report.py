@@ -13,6 +13,7 @@ from h5sup.ffmpeg.codecs import Codecs
 from h5sup.ffmpeg.supervisor import LogLine
 from h5sup.metrics.machine import Load
 from tests.api.conftest import Backend
+from tests.fakes.nvr import config
 
 
 async def test_report_has_states_and_logs_and_no_password(backend: Backend) -> None:
@@ -22,12 +23,15 @@ async def test_report_has_states_and_logs_and_no_password(backend: Backend) -> N
     front.config = msgspec.structs.replace(
         front.config, url="rtsp://u:camera-secret@192.0.2.7/live"
     )
+    await backend.devices.add(config(password="recorder-secret"))
     services = backend.client.app[SERVICES]
 
     text = build_report(services, load=Load(), codecs=Codecs(), lines=["a line"])
     report = json.loads(text)
 
     assert b"camera-secret" not in text
+    assert b"recorder-secret" not in text
+    assert [one["strToken"] for one in report["devices"]] == ["nvr"]
     states = [(one["strToken"], one["strState"]) for one in report["sources"]]
     assert states == [("front", "BACKOFF"), ("back", "STOPPED"), ("clip", "STOPPED")]
     assert report["logs"][0]["log"][0]["strLine"] == "it said something"

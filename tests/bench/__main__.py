@@ -21,6 +21,7 @@ import psutil
 from playwright.async_api import Page
 
 from tests.bench.crowd import crowded
+from tests.bench.devices import devices
 from tests.bench.index import index
 from tests.bench.llhls import llhls
 from tests.bench.measure import CACHE, cpu_s, in_chromium, row, server_of
@@ -232,6 +233,7 @@ PARTS = {
     "record": record,
     "index": index,
     "onvif": onvif,
+    "devices": devices,
     "stored": stored,
 }
 

@@ -139,7 +139,7 @@ async def test_an_offline_recorder_says_why_in_the_list(station: StationMaker) -
         await base.until(lambda: not base.devices.get("nvr").state.is_online)
         for one in base.registry.sources():
             assert (one.is_online, one.state.state, one.state.reason) == (
-                False, "STOPPED", str(GONE),
+                False, "BACKOFF", str(GONE),
             )  # fmt: skip
         assert base.registry.get("nvr--1").steering is not None
 

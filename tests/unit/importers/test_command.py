@@ -159,7 +159,7 @@ def test_command_line_writes_beside_config_json(
 ) -> None:
     assert main(["--import", str(DATA / "h5ss.conf")], tmp_path) == 0
     assert load_config(tmp_path / "config.imported.json").http.port == 8081
-    assert "6 sources, 3 users" in capsys.readouterr().out
+    assert "6 sources, 2 devices, 3 users" in capsys.readouterr().out
 
 
 def test_command_line_tells_a_failure_in_one_line(

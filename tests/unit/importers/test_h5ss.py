@@ -134,13 +134,34 @@ def test_an_onvif_cameras_profiles_and_path_come_along() -> None:
         ("source.src[8]", "url is not an address, check host and port"),
         ("source.src[9]", "would take for a variable"),
         ("source.src[10]", "nType"),
-        ("device.dev[0]", "devices"),
+        ("device.dev[1]", "nType is none of H5_DEV_HIK and H5_DEV_DH"),
+        ("device.dev[2]", "host must be a host name"),
         ("gb28181", "GB28181"),
         ("the file", "log"),
     ],
 )
 def test_what_is_left_out_is_said_with_its_place(whole: Outcome, where: str, words: str) -> None:
     assert words in whole.line(where)
+
+
+def test_devices_are_taken_over(whole: Outcome) -> None:
+    assert whole.raw["devices"] == [
+        {
+            "token": "nvr",
+            "type": "hik",
+            "host": "192.0.2.20",
+            "port": 8000,
+            "audio": False,
+            "name": "NVR",
+            "user": "admin",
+            "password": "nvr-secret-8",
+        },
+        {"token": "front_2", "type": "dahua", "host": "192.0.2.21", "port": 37777, "audio": True},
+    ]
+    assert "'nvr', its channels nvr--1" in whole.line("device.dev[0]", Fate.TAKEN)
+    assert "the other one is taken" in whole.line("device.dev[3]", Fate.CHANGED)
+    assert "3 devices" not in whole.draft.count()
+    assert ", 2 devices, " in whole.draft.count()
 
 
 def test_what_is_off_is_not_spoken_of(whole: Outcome) -> None:
@@ -169,7 +190,8 @@ def test_own_user_wins_over_the_one_in_the_address() -> None:
 @pytest.mark.parametrize("kind", ["H5_CLOUD", "H5_CH_DEV", "H5_CH_GB"])
 def test_other_kinds_of_sources_are_left_with_a_reason(kind: str) -> None:
     outcome = of(source={"src": [STREAM | {"nType": kind}]})
-    assert "not there yet" in outcome.line("source.src[0]")
+    words = "come by themselves" if kind == "H5_CH_DEV" else "not there yet"
+    assert words in outcome.line("source.src[0]")
     assert outcome.raw["sources"] == []
 
 

@@ -224,6 +224,26 @@ export async function addOnvif(source) {
   await post("AddSrcONVIF", source);
 }
 
+/** @returns {Promise<import("./lib/recorder.js").Recorder[]>} */
+export async function recorders() {
+  const answer = await call("GetDevice");
+  return /** @type {import("./lib/recorder.js").Recorder[]} */ (answer["dev"] ?? []);
+}
+
+/**
+ * Add a recorder; what is answered says whether it can be reached.
+ * @param {string} name of the call, AddDeviceHik or AddDeviceDh
+ * @param {Record<string, string>} recorder with its parameters
+ */
+export async function addRecorder(name, recorder) {
+  return String((await post(name, recorder))["strCode"] ?? "");
+}
+
+/** @param {string} token */
+export async function deleteRecorder(token) {
+  await call("DelDevice", { token });
+}
+
 /** @param {string} token */
 export async function deleteSource(token) {
   await call("DelSrc", { token });

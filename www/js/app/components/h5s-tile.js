@@ -1,6 +1,7 @@
 import { pictureUrl } from "../api.js";
 import { icon, iconButton, make } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
+import { nameOf } from "../lib/recorder.js";
 import { Viewing, fallbackFor, sourceFigures } from "../lib/playing.js";
 import { describe, isWorthPlaying } from "../lib/state.js";
 
@@ -109,7 +110,7 @@ export class H5sTile extends HTMLElement {
     const isResting = this.#isWanted && this.#isResting;
     const shown = describe(source, player, Date.now(), { way: this.#viewing?.way, isResting });
     this.dataset["tone"] = shown.tone;
-    this.#name.textContent = source.strName || source.strToken;
+    this.#name.textContent = nameOf(source);
     this.#state.textContent = shown.word;
     this.#reason.textContent = shown.detail;
     this.#figures.textContent = this.#figureList(source).join(" · ");
@@ -134,7 +135,7 @@ export class H5sTile extends HTMLElement {
    * @param {string} state
    */
   #label(source, state) {
-    const name = source.strName || source.strToken;
+    const name = nameOf(source);
     this.#open.setAttribute("aria-label", `${t("enlarge", { name })}, ${state.trim()}`);
     this.#past.href = `playback.html?${new URLSearchParams({ token: source.strToken })}`;
     this.#past.title = t("pbOpen", { name });

@@ -1,10 +1,20 @@
-import { addAddress, addFile, addOnvif, changePassword, deleteSource } from "../api.js";
+import {
+  addAddress,
+  addFile,
+  addOnvif,
+  addRecorder,
+  changePassword,
+  deleteRecorder,
+  deleteSource,
+} from "../api.js";
 import { make } from "../lib/dom.js";
 import { suggestToken } from "../lib/figures.js";
 import { t } from "../lib/i18n.js";
+import { KINDS, nameOf, recorderOf, tellAdded } from "../lib/recorder.js";
 import { field } from "./field.js";
 import { openForm } from "./form.js";
 import { makeOnvif } from "./onvif.js";
+import { makeRecorder } from "./recorder.js";
 
 /** Add a source. @param {() => void} onDone */
 export function openAdd(onDone) {
@@ -13,6 +23,8 @@ export function openAdd(onDone) {
     { name: "kind" },
     make("option", { value: "address" }, t("kindAddress")),
     make("option", { value: "onvif" }, t("kindOnvif")),
+    make("option", { value: "hik" }, t("kindHik")),
+    make("option", { value: "dahua" }, t("kindDahua")),
     make("option", { value: "file" }, t("kindFile")),
   );
   const name = make("input", { name: "name", required: true, maxLength: 64 });
@@ -42,13 +54,17 @@ export function openAdd(onDone) {
     name.dispatchEvent(new Event("input"));
   };
   const onvif = makeOnvif({ user, password, onFound });
+  const recorder = makeRecorder(onDone);
   kind.onchange = () => {
     const isFile = kind.value === "file";
     const isOnvif = kind.value === "onvif";
     account.hidden = isFile;
     onvif.head.hidden = onvif.foot.hidden = !isOnvif;
     onvif.enable(isOnvif);
-    urlLabel.hidden = url.disabled = isOnvif;
+    const isRecorder = kind.value in KINDS;
+    recorder.head.hidden = recorder.foot.hidden = !isRecorder;
+    recorder.enable(isRecorder ? kind.value : "");
+    urlLabel.hidden = url.disabled = isOnvif || isRecorder;
     const [label, hint] = isFile ? [t("file"), t("fileHint")] : [t("url"), t("urlHint")];
     urlLabel.replaceChildren(...field(label, url, hint).childNodes);
   };
@@ -57,39 +73,56 @@ export function openAdd(onDone) {
     const named = { token: token.value, name: name.value };
     const source = { ...named, url: url.value };
     const sound = { audio: String(audio.checked) };
+    const login = { user: user.value, password: password.value };
+    const maker = KINDS[kind.value];
+    if (maker) {
+      const answer = await addRecorder(maker.call, {
+        ...named,
+        ...recorder.parameters(),
+        ...login,
+        ...sound,
+      });
+      onDone();
+      return tellAdded(answer);
+    }
     if (kind.value === "file") await addFile({ ...source, ...sound });
     else if (kind.value === "onvif") await addOnvif({ ...named, ...onvif.parameters(), ...sound });
-    else await addAddress({ ...source, ...sound, user: user.value, password: password.value });
+    else await addAddress({ ...source, ...sound, ...login });
     onDone();
+    return "";
   };
   kind.dispatchEvent(new Event("change"));
   openForm(
     { title: t("add"), action: t("save"), act, onClose: onvif.close },
     field(t("kind"), kind),
     onvif.head,
+    recorder.head,
     field(t("name"), name),
     urlLabel,
     account,
     onvif.foot,
     field(t("token"), token, t("tokenHint")),
     make("label", { class: "check" }, audio, make("span", {}, t("audio"))),
+    recorder.foot,
   );
   name.focus();
 }
 
 /**
- * Ask, then delete a source.
+ * Ask, then delete a source, or the recorder of a channel.
  * @param {import("../api.js").SourceItem} source
  * @param {() => void} onDone
  */
 export function openDelete(source, onDone) {
-  const name = source.strName || source.strToken;
+  const name = nameOf(source);
+  const recorder = recorderOf(source.strToken);
   const act = async () => {
-    await deleteSource(source.strToken);
+    await (recorder ? deleteRecorder(recorder) : deleteSource(source.strToken));
     onDone();
   };
-  const options = { title: t("deleteTitle"), action: t("deleteYes"), isDanger: true, act };
-  openForm(options, make("p", {}, t("deleteText", { name })));
+  const title = t(recorder ? "recorderDeleteTitle" : "deleteTitle");
+  const text = recorder ? t("recorderDelete", { name: recorder }) : t("deleteText", { name });
+  openForm({ title, action: t("deleteYes"), isDanger: true, act }, make("p", {}, text));
 }
 
 /** Give whoever is signed in another password. @param {() => void} onDone */

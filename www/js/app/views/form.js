@@ -3,8 +3,9 @@ import { iconButton, make } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 
 /**
- * A form in a dialog. `act` does the work; what it raises is shown, else the dialog closes.
- * @param {{ title: string, action: string, isDanger?: boolean, act: () => Promise<void>, onClose?: () => void }} options
+ * A form in a dialog. `act` does the work; what it raises is shown, else the dialog closes, or
+ * shows what it returns.
+ * @param {{ title: string, action: string, isDanger?: boolean, act: () => Promise<string | void>, onClose?: () => void }} options
  * @param {...HTMLElement} fields
  */
 export function openForm({ title, action, isDanger = false, act, onClose }, ...fields) {
@@ -34,23 +35,28 @@ export function openForm({ title, action, isDanger = false, act, onClose }, ...f
   form.onsubmit = async (event) => {
     event.preventDefault();
     submit.disabled = true;
-    alert.textContent = await failureOf(act);
+    const { failure, note } = await outcomeOf(act);
+    alert.textContent = failure;
     submit.disabled = false;
-    if (!alert.textContent) dialog.close();
+    if (failure) return;
+    if (!note) return dialog.close();
+    for (const part of [...fields, submit]) part.remove();
+    alert.replaceWith(make("p", { role: "status" }, note));
+    cancel.textContent = t("close");
+    cancel.focus();
   };
   document.body.append(dialog);
   dialog.showModal();
   if (isDanger) cancel.focus();
 }
 
-/** @param {() => Promise<void>} act @returns {Promise<string>} why it failed, or "" */
-async function failureOf(act) {
+/** @param {() => Promise<string | void>} act */
+async function outcomeOf(act) {
   try {
-    await act();
-    return "";
+    return { failure: "", note: (await act()) || "" };
   } catch (error) {
-    if (error instanceof UnreachableError) return t("unreachable");
-    if (error instanceof ApiError) return error.message || t("expired");
+    if (error instanceof UnreachableError) return { failure: t("unreachable"), note: "" };
+    if (error instanceof ApiError) return { failure: error.message || t("expired"), note: "" };
     throw error;
   }
 }

@@ -1,5 +1,6 @@
 import { iconButton, make } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
+import { nameOf } from "../lib/recorder.js";
 import { fallbackFor } from "../lib/playing.js";
 import { makeStage } from "./stage.js";
 
@@ -19,7 +20,7 @@ export function openLarge(source, onClose) {
   });
   const close = iconButton("close", t("close"), () => dialog.close());
   const stage = makeStage(token, { fallback, buttons: [alone, close] });
-  const label = source.strName || token;
+  const label = nameOf(source);
   const dialog = make("dialog", { class: "large", "aria-label": label }, stage.element);
   dialog.onclose = () => {
     stage.close();

@@ -1,0 +1,92 @@
+"""A recorder of Hikvision from its dialog to the wall, against a fake of ISAPI and RTSP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.browser import complaints_of, open_browser
+from tests.e2e.client import Client
+from tests.e2e.server import Server
+from tests.fakes.clips import Clips
+from tests.fakes.hik_recorder import FakeHik, Slot, rtsp_paths
+from tests.fakes.rtsp_camera import RtspCamera
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+
+PLAYS = """() => [...document.querySelectorAll('h5s-tile video')].filter(
+  (video) => video.getVideoPlaybackQuality().totalVideoFrames > 5).length === 2"""
+SLOTS = [Slot(1, "Till"), Slot(2, "Yard"), Slot(3, "Cellar", is_online=False)]
+
+
+async def test_a_recorder_is_added_seen_and_deleted(clips: Clips, tmp_path: Path) -> None:
+    hik = FakeHik(ip=SLOTS)
+    paths = rtsp_paths([1, 2], "h264_aac", "h264_mute")
+    async with (
+        RtspCamera(clips, [], user=hik.user, password=hik.password, **paths) as rtsp,
+        hik,
+        Server(tmp_path) as server,
+        Client(server) as client,
+        open_browser(tmp_path / "profile") as browser,
+    ):
+        page = await browser.new_page()
+        await page.set_viewport_size({"width": 360, "height": 740})
+        await page.goto(server.base)
+        await page.wait_for_selector("input[name=user]")
+        complaints = complaints_of(page)
+        await page.fill("input[name=user]", "admin")
+        await page.fill("input[name=password]", "12345")
+        await page.keyboard.press("Enter")
+        for name, http_port, password in (
+            ("Broken", "1", hik.password),
+            ("Shop", str(hik.port), hik.password),
+        ):
+            await page.click("header .button.is-primary")
+            await page.select_option("select[name=kind]", "hik")
+            assert await page.input_value("input[name=recorder-port]") == "8000"
+            await page.fill("input[name=recorder-host]", "127.0.0.1")
+            await page.locator("summary:visible", has_text="More").click()
+            await page.fill("input[name=recorder-http]", http_port)
+            await page.fill("input[name=recorder-rtsp]", str(rtsp.port))
+            await page.fill("input[name=name]", name)
+            await page.fill("input[name=camera-user]", hik.user)
+            await page.fill("input[name=camera-password]", password)
+            assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+            await page.screenshot(path=tmp_path / f"dialog-{name}.png")
+            await page.get_by_role("button", name="Add", exact=True).press("Enter")
+            if name == "Broken":
+                await page.get_by_text("The recorder was added. It is offline: ").wait_for()
+                await page.screenshot(path=tmp_path / "offline.png")
+                await page.keyboard.press("Escape")
+
+        await page.get_by_text("shop · Till").wait_for()
+        await page.set_viewport_size({"width": 1280, "height": 800})
+        await page.wait_for_function(PLAYS)
+        await page.get_by_text("The recorder has no picture of this camera").wait_for()
+        await page.screenshot(path=tmp_path / "wall.png")
+        listed = (await client.call("GetDeviceSrc", token="shop"))["src"]
+        assert [(one["strToken"], one["strName"], one["bOnline"]) for one in listed] == [
+            ("shop--1", "Till", True),
+            ("shop--2", "Yard", True),
+            ("shop--3", "Cellar", False),
+        ]
+
+        await page.set_viewport_size({"width": 360, "height": 740})
+        await page.click("header .button.is-primary")
+        await page.select_option("select[name=kind]", "hik")
+        broken = page.locator(".recorders li", has_text="Broken")
+        await page.get_by_text("online, 3 channels").wait_for()
+        await page.locator(".recorders").scroll_into_view_if_needed()
+        await page.screenshot(path=tmp_path / "list.png")
+        page.on("dialog", lambda dialog: dialog.accept())
+        await broken.get_by_role("button").click()
+        await broken.wait_for(state="detached")
+        await page.keyboard.press("Escape")
+        await page.locator("h5s-tile", has_text="Till").hover()
+        await page.locator("h5s-tile", has_text="Till").locator(".tile-remove").click()
+        await page.get_by_role("button", name="Delete", exact=True).click()
+        await page.get_by_text("shop · Till").wait_for(state="detached")
+        assert (await client.call("GetDevice"))["dev"] == []
+        assert complaints == []
+        assert hik.password not in server.log
