@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import BrowserContext, CDPSession, Error, Page, expect
+from playwright.async_api import BrowserContext, CDPSession, Error, Page, WebSocketRoute, expect
 
 from tests.e2e.browser import complaints_of, open_browser
 from tests.e2e.client import Client
@@ -93,6 +93,8 @@ async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bro
 async def test_what_is_held_moves_and_let_go_it_stops(yard: Yard, browser: BrowserContext) -> None:
     page = await browser.new_page()
     complaints = complaints_of(page)
+    viewings: list[WebSocketRoute] = []
+    await page.route_web_socket("**/h5swsapi*", lambda viewing: watch(viewing, viewings))
     await yard.open(page, "olga", "operate it")
     await page.get_by_role("button", name="Move the camera").click()
 
@@ -137,10 +139,22 @@ async def test_what_is_held_moves_and_let_go_it_stops(yard: Yard, browser: Brows
     await yard.until_moving()
     await page.keyboard.up("+")
 
+    await page.keyboard.down("ArrowLeft")
+    await yard.until_moving(PanTilt=(-0.5, 0.0))
+    await viewings[-1].close()  # nobody sees any more where it goes
+    await yard.until_moving()
+    await page.keyboard.up("ArrowLeft")
+
     await page.get_by_role("button", name="Open the iris").click()
     await expect(page.locator(".pad-said")).to_contain_text("has not got an iris that moves")
     await page.close()
     assert complaints == []
+
+
+def watch(viewing: WebSocketRoute, viewings: list[WebSocketRoute]) -> None:
+    """Let a page watch, and keep what it watches by."""
+    viewing.connect_to_server()
+    viewings.append(viewing)
 
 
 async def touch(finger: CDPSession, kind: str, *points: dict[str, float]) -> None:

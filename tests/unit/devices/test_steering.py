@@ -232,3 +232,42 @@ def test_names_that_can_not_be_kept_are_told_and_hold_until_the_end(
 
     run_virtually(run())
     assert "the presets of front are kept: the disk is full" in caplog.text
+
+
+async def test_a_source_that_was_changed_a_moment_ago_is_steered_anew(tmp_path: Path) -> None:
+    old, new = FakeSteerable(), FakeSteerable()
+    sources = Sources(front=old)
+    async with opened(tmp_path, sources) as steering:
+        await steering.move("front", LEFT)
+        sources.found["front"] = Source(new)  # nobody has been told yet
+        await steering.go_to("front", "1")
+        steering.follow()
+        await steering.settle()
+        assert not old.moving
+    assert old.asked == [LEFT, "stop"]
+    assert new.asked == ["go to 1"]
+
+
+class Opening(Sources):
+    """Sources that are made when they are asked for, which is told of at once."""
+
+    steering: Steering
+
+    def get(self, token: str) -> Source:
+        if token not in self.found:
+            self.found[token] = Source(FakeSteerable())
+            self.steering.follow()
+        return super().get(token)
+
+
+async def test_looking_for_sources_may_change_them(tmp_path: Path) -> None:
+    sources = Opening(**{"nvr--1": FakeSteerable(), "nvr--2": FakeSteerable()})
+    cameras = [one.steering for one in sources.found.values()]
+    async with opened(tmp_path, sources) as steering:
+        sources.steering = steering
+        for token in list(sources.found):
+            await steering.move(token, LEFT)
+        sources.found.clear()
+        steering.follow()
+        await steering.settle()
+        assert [getattr(one, "asked", None) for one in cameras] == [[LEFT, "stop"]] * 2

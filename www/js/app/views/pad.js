@@ -135,6 +135,10 @@ export function makePad(token) {
       button.hidden = !(canMove && mayMove);
       if (button.hidden && !element.hidden) open(false);
     },
+    /** Stop what is held. */
+    letGo() {
+      mover.release();
+    },
     close() {
       leave();
       gone.abort();

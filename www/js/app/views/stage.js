@@ -19,6 +19,7 @@ import { makePad } from "./pad.js";
 export function makeStage(token, { fallback, hlsver, buttons }) {
   /** @type {import("../api.js").SourceItem | null} */
   let source = null;
+  let wasPlaying = false;
   const video = make("video", { class: "stage-video", id: "video", tabIndex: -1 });
   const name = make("h1", { class: "stage-name" }, token);
   const chip = make("span", { class: "chip" });
@@ -47,6 +48,8 @@ export function makeStage(token, { fallback, hlsver, buttons }) {
     chip.textContent = shown.word;
     reason.textContent = shown.detail;
     const isPlaying = state === "playing";
+    if (wasPlaying && !isPlaying) pad.letGo(); // nobody sees where it goes
+    wasPlaying = isPlaying;
     figures.textContent = (isPlaying ? viewing.figures() : sourceFigures(item)).join(" · ");
   };
   const viewing = new Viewing(video, token, { hlsver: hlsver ?? "v2", onState: refresh });
