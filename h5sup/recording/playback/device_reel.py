@@ -234,7 +234,9 @@ class DeviceReel:
                 raise NotFoundError("the device has recorded nothing in this time")
             self._land_us = self._place_us
             self._place_us = max(stretch.begin_us, stretch.end_us - LAST_US)
-        self._place_us = max(self._place_us, stretch.begin_us)
+        # addresses of recorders know whole seconds: what is asked for must be what is told
+        whole_us = self._place_us - self._place_us % SECOND_US
+        self._place_us = max(whole_us, stretch.begin_us)
         now = asyncio.get_running_loop().time()
         await asyncio.sleep(max(0.0, self._started_at + self._patience.restart_every_s - now))
         try:
