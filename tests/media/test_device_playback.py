@@ -14,8 +14,13 @@ import pytest
 
 from h5sup.base.errors import H5supError, InvalidError, NotFoundError, UnavailableError
 from h5sup.bus.playback import PlaybackRequest
+from h5sup.config.model import DeviceConfig
 from h5sup.config.profile import VideoRecipe
+from h5sup.devices.dahua.api import DahuaRecorder
+from h5sup.devices.hik.api import HikRecorder
 from h5sup.devices.model import DeviceError, DeviceFailure, DeviceRecord, MediaAddress
+from h5sup.devices.registry import Devices
+from h5sup.events.hub import Hub
 from h5sup.ffmpeg.process import Launcher
 from h5sup.ffmpeg.tools import find_tools
 from h5sup.recording.playback.converter import Kit
@@ -26,7 +31,11 @@ from h5sup.recording.playback.wardrobe import Wardrobe
 from h5sup.recording.still import read_still
 from h5sup.store.media_index import MediaIndex
 from tests.conftest import child_processes
+from tests.fakes import dahua_recorder, hik_recorder
 from tests.fakes.clips import Clips, decode_frame_indexes
+from tests.fakes.dahua_recorder import FakeDahua
+from tests.fakes.hik_recorder import PASSWORD, USER, FakeHik
+from tests.fakes.nvr import MemoryStore
 from tests.fakes.rtsp_camera import RtspCamera
 from tests.media.test_playback import Watched, runs_from
 
@@ -34,7 +43,6 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)  # shows the clip's first picture:
 GOP = 25  # one a second
 FRAGMENTS = "-c copy -movflags frag_keyframe+empty_moov+default_base_moof -use_editlist 0 "
 FRAGMENTS += "-frag_duration 30000 -f mp4"
-USER, PASSWORD = "admin", "p:a/s@s wörd"
 QUICK = Patience(first_s=5.0, stall_s=3.0, idle_s=0.3, restart_every_s=0.1)
 
 
@@ -252,6 +260,61 @@ async def test_h265_with_telephone_sound_is_played_as_it_is(theatre: Theatre) ->
         seen.player.start()
         await seen.play(0.5)
         assert (await seen.shown())[0] == GOP
+
+
+@asynccontextmanager
+async def maker(kind: str, clips: Clips) -> AsyncIterator[DeviceConfig]:
+    """Give a recorder of a maker, eight hours ahead, with one hour of the 24th on its disk."""
+    first, last = (datetime(2026, 11, 24, hour) for hour in (3, 4))  # noqa: DTZ001 (wall clock)
+    module = hik_recorder if kind == "hik" else dahua_recorder
+    paths = module.rtsp_paths([1], "h264_aac", "h264_mute")
+    async with RtspCamera(clips, [], user=USER, password=PASSWORD, **paths) as rtsp:
+        fake: FakeHik | FakeDahua
+        if kind == "hik":
+            fake = FakeHik(ip=[hik_recorder.Slot(1, "Gate")], rtsp_port=rtsp.port)
+            fake.recordings[101] = [hik_recorder.Recorded(first, last)]
+        else:
+            fake = FakeDahua([dahua_recorder.Slot("Gate")], rtsp_port=rtsp.port)
+            fake.recordings[1] = [dahua_recorder.Recorded(first, last)]
+        async with fake:
+            yield fake.config(user=USER, password=PASSWORD)
+
+
+@pytest.mark.parametrize("kind", ["hik", "dahua"])
+async def test_the_recorders_of_each_maker_are_played(
+    kind: str, clips: Clips, tmp_path: Path, kit: Kit
+) -> None:
+    devices = Devices({"hik": HikRecorder, "dahua": DahuaRecorder}, MemoryStore(), Hub())
+    index = MediaIndex(tmp_path)
+    await index.open()
+    playbacks = RecordedPlaybacks(
+        index, tmp_path, limit=1, kit=kit, find_device=devices.find_recorded, patience=QUICK
+    )
+    begin = datetime(2026, 11, 23, 18, tzinfo=UTC)  # an hour before
+    try:
+        async with maker(kind, clips) as config:
+            await devices.start([config])
+            await until(lambda: devices.get("nvr").state.is_online)
+            player = await playbacks.open(
+                PlaybackRequest(
+                    token="nvr--1", begin=begin, end=begin + seconds(7200), from_server=False
+                )
+            )
+            seen = Watched(player)
+            player.start()
+            await seen.play(0.2)
+            assert (await seen.shown())[0] == 0
+            player.seek(3600 + 3)
+            await seen.until(lambda: len(seen.viewer.positions) > 1)
+            await seen.play(0.3)
+            assert seen.viewer.positions[0].at == begin + seconds(3600)
+            assert seen.viewer.positions[1].at == begin + seconds(3603)
+            assert (await seen.shown())[-1] in range(3 * GOP, 5 * GOP)
+            await player.close()
+            await devices.aclose()
+    finally:
+        await playbacks.close()
+        await index.close()
 
 
 async def refusal(theatre: Theatre) -> H5supError:
