@@ -156,6 +156,10 @@ class Viewer:
                 self._take(message.data)
         self.close_code = self._socket.close_code
 
+    async def command(self, name: str) -> None:
+        """Give a playback a command."""
+        await self._socket.send_str(json.dumps({"cmd": name}))
+
     async def until_pictures(self, count: int, timeout_s: float = 30.0) -> None:
         """Wait until so many pictures have come in all."""
         await until(
