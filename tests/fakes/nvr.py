@@ -51,6 +51,7 @@ class Nvr:
         """Raised by whatever is asked."""
         self.is_silent = False
         self.rtsp_port = 1
+        """0: it has not said yet where its media is."""
         self.mounts = ("h264_aac", "h264_mute")
         """What main and sub show."""
         self.records: Sequence[DeviceRecord] = ()
@@ -94,6 +95,8 @@ class NvrLink:
 
     def live(self, channel: int, *, sub: bool) -> MediaAddress:
         del channel
+        if not self._nvr.rtsp_port:
+            raise DeviceError(DeviceFailure.NO_ANSWER, "its port is not known")
         mount = self._nvr.mounts[sub]
         given = self._given
         url = f"rtsp://{given.host}:{self._nvr.rtsp_port}/{mount}"

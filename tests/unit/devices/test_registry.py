@@ -324,6 +324,19 @@ async def test_live_waits_for_the_first_answer_and_asks_again_when_it_is_gone() 
         await home.until(home.is_online)
 
 
+async def test_media_of_a_recorder_that_never_answered_is_refused_with_the_reason() -> None:
+    nvr = Nvr()
+    nvr.rtsp_port = 0
+    async with house(config(), nvr=nvr) as home:
+        await home.until(home.is_online)
+        with pytest.raises(DeviceError, match="its port is not known"):
+            await home.devices.get("nvr").live(1, sub=False)
+    nvr.failure = GONE
+    async with house(config(), nvr=nvr) as home:
+        with pytest.raises(DeviceError, match="can't connect"):
+            await home.devices.get("nvr").live(1, sub=False)
+
+
 async def test_a_large_recorder_overflows_nobodys_queue() -> None:
     nvr = Nvr(*range(1, 257))
     async with house(nvr=nvr) as home:
