@@ -1,4 +1,4 @@
-"""A channel of a recorder over WebSocket, HLS and WebRTC, recorded, over a restart and a reload."""
+"""A channel of a recorder over WebSocket, HLS and WebRTC, recorded, restarted and reloaded."""
 
 from __future__ import annotations
 
