@@ -68,7 +68,7 @@ async def test_figures_come_from_the_connection(browser: BrowserContext) -> None
         assert stats["state"] == "playing"
         assert stats["mime"] == "video/H264"
         assert 5 < stats["fps"] <= FPS + 5
-        assert 10 < stats["bitrateKbps"] < 10_000
+        assert 1 < stats["bitrateKbps"] < 10_000
         assert 0 < stats["lagS"] < 2
         assert stats["lagS"] <= stats["behindLiveS"] < 2
         assert stats["roundTripMs"] < 1000
