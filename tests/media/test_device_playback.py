@@ -23,6 +23,7 @@ from h5sup.devices.registry import Devices
 from h5sup.events.hub import Hub
 from h5sup.ffmpeg.process import Launcher
 from h5sup.ffmpeg.tools import find_tools
+from h5sup.recording.playback import opener as opener_module
 from h5sup.recording.playback.converter import Kit
 from h5sup.recording.playback.device_reel import DeviceReel, Patience
 from h5sup.recording.playback.opener import RecordedPlaybacks
@@ -61,11 +62,14 @@ class Recordings:
         """In seconds after noon."""
         self.page = 100
         self.failure: DeviceError | None = None
+        self.is_silent = False
         self.played: list[tuple[float, float]] = []
 
     async def search(self, begin: datetime, end: datetime) -> tuple[Sequence[DeviceRecord], bool]:
         if self.failure is not None:
             raise self.failure
+        if self.is_silent:
+            await asyncio.sleep(3600)
         found = [
             DeviceRecord(NOON + seconds(first), NOON + seconds(last), "schedule")
             for first, last in self.records
@@ -193,10 +197,10 @@ async def test_a_slider_and_a_lost_connection_cost_one_opening_each(theatre: The
         assert runs[-1][0] == device.played[-1][0] * GOP % 200
 
 
-async def test_b_frames_are_made_without_for_who_takes_none(theatre: Theatre) -> None:
+async def test_over_webrtc_b_frames_are_left_out_and_sound_is_opus(theatre: Theatre) -> None:
     theatre.device.mount = "tracks/bframes"
-    async with theatre.watch(2, 3600, b_frames=False) as seen:
-        assert seen.player.mime.startswith('video/mp4; codecs="avc1.42C028')
+    async with theatre.watch(2, 3600, b_frames=False, opus=True) as seen:
+        assert seen.player.mime == 'video/mp4; codecs="avc1.42C028, opus"'
         seen.player.start()
         await seen.play(0.3)
         assert seen.player.is_running
@@ -315,6 +319,29 @@ async def test_the_recorders_of_each_maker_are_played(
     finally:
         await playbacks.close()
         await index.close()
+
+
+async def test_no_more_play_from_devices_than_there_are_places(
+    kit: Kit, clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opener_module, "MOST_OF_DEVICES", 2)
+    recordings = Recordings(RtspCamera(clips, []))
+    recordings.is_silent = True
+    playbacks = RecordedPlaybacks(
+        MediaIndex(tmp_path), tmp_path, limit=9, kit=kit, find_device=lambda _: recordings
+    )
+    request = PlaybackRequest(token="nvr--1", begin=NOON, end=NOON + seconds(9), from_server=False)
+    waiting = [asyncio.create_task(playbacks.open(request)) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(UnavailableError, match="all 2 places for playbacks from devices"):
+        await playbacks.open(request)
+    for one in waiting:
+        one.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    recordings.is_silent, recordings.records = False, ()
+    with pytest.raises(NotFoundError, match="recorded nothing"):  # there is a place again
+        await playbacks.open(request)
+    await playbacks.close()
 
 
 async def refusal(theatre: Theatre) -> H5supError:
