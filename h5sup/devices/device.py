@@ -176,6 +176,16 @@ class Device:
             if not self.state.is_online:
                 self._soon.set()  # somebody waits: is it back?
 
+    def note_media_refused(self, reason: str) -> None:
+        """Note that its RTSP has refused the login.
+
+        While it is online that is asked about at once over its own protocol; else nothing tells
+        that the password is right, and it is not tried again.
+        """
+        if not self.state.is_online and self._refusal is None:
+            self._refusal = DeviceError(DeviceFailure.WRONG_PASSWORD, reason)
+        self._soon.set()
+
     def _check(self) -> None:
         if self._refusal is not None:
             raise DeviceError(self._refusal.failure, str(self._refusal))

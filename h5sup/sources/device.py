@@ -45,6 +45,9 @@ class Device(Protocol):
     async def live(self, number: int, *, sub: bool) -> MediaAddress:
         """Return where its picture is had; raises DeviceError."""
 
+    def note_media_refused(self, reason: str) -> None:
+        """Note that its RTSP has refused the login."""
+
 
 class Devices(Protocol):
     """All recorders."""
@@ -105,6 +108,10 @@ class DeviceSource:
             user=found.user,
             password=found.password,
         )
+
+    def refused(self, reason: str) -> None:
+        """Note that the recorder's RTSP has refused the login."""
+        self.device.note_media_refused(reason)
 
     def worked(self, name: str) -> None:
         """Note that it gives pictures: a recorder's addresses are known by rule."""

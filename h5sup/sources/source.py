@@ -247,13 +247,20 @@ class Source:
         self, name: str, on_state: Callable[[ChannelState], None]
     ) -> Callable[[ChannelState], None]:
         """Return what hears of an input's state: the camera learns which addresses are good."""
-        guide = self._guide
+        guide, link = self._guide, self._link
         if guide is None:
             return on_state
+        refusals = 0
 
         def follow(state: ChannelState) -> None:
+            nonlocal refusals
             if state.state == "RUNNING":
                 guide.worked(name)
+            elif state.state == "BACKOFF" and link is not None:
+                feed = self.sub if name == "sub" else self.main
+                before, refusals = refusals, feed.restarts[Failure.WRONG_PASSWORD] if feed else 0
+                if refusals > before:
+                    link.refused(state.reason)
             on_state(state)
 
         return follow

@@ -128,6 +128,30 @@ async def test_a_recorder_that_refuses_is_never_asked_for_media(station: Station
         assert source.main.pid is None
 
 
+async def test_a_login_that_rtsp_refuses_is_not_repeated_while_nothing_proves_it(
+    clips: Clips, station: StationMaker
+) -> None:
+    async with (
+        RtspCamera(clips, MOUNTS, user="admin", password="another") as rtsp,
+        station() as base,
+    ):
+        base.nvr.rtsp_port = rtsp.port
+        await open_house(base)
+        device = base.devices.get("nvr")
+        base.nvr.failure = GONE
+        await base.until(lambda: not device.state.is_online)
+        lease = base.registry.lease("nvr--1")
+        await base.until(lambda: device.state.reason != str(GONE))
+        assert "password" in device.state.reason
+        asked = base.nvr.asked
+        other = base.registry.lease("nvr--2")
+        await base.until_failed(base.registry.get("nvr--2"), device.state.reason)
+        assert base.registry.get("nvr--2").main.pid is None
+        assert base.nvr.asked == asked
+        lease.release()
+        other.release()
+
+
 async def test_an_offline_recorder_says_why_in_the_list(station: StationMaker) -> None:
     async with station() as base:
         base.nvr.listed = channels(1, 2, 3, offline=[3])
