@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 
 import aiohttp
@@ -13,7 +14,7 @@ import pytest
 from tests.e2e.client import Client
 from tests.e2e.server import Server, free_port
 from tests.fakes.clips import Clips
-from tests.fakes.hik_recorder import FakeHik, Slot, rtsp_paths
+from tests.fakes.hik_recorder import FakeHik, Recorded, Slot, rtsp_paths
 from tests.fakes.rtsp_camera import RtspCamera
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
@@ -36,6 +37,8 @@ async def eventually(answer: Callable[[], Awaitable[tuple[int, bytes]]], words: 
 
 async def test_a_channel_is_a_source_everywhere(clips: Clips, tmp_path: Path) -> None:
     hik = FakeHik(ip=[Slot(1, "Till"), Slot(2, "Yard")])
+    first, last = (datetime(2026, 11, 24, hour) for hour in (3, 4))  # noqa: DTZ001 (wall clock)
+    hik.recordings[101] = [Recorded(first, last)]
     paths = rtsp_paths([1, 2], "h264_aac", "h264_mute")
     async with (
         RtspCamera(clips, [], user=hik.user, password=hik.password, **paths) as rtsp,
@@ -73,6 +76,15 @@ async def test_a_channel_is_a_source_everywhere(clips: Clips, tmp_path: Path) ->
             kept = await client.call("ManualRecordStart", token="nvr--1")
             assert kept["bStatus"] is True, kept
             await client.until_recording("nvr--1")
+
+            day = "2026-11-24T0{}:00:00+08:00"
+            async with client.watch(
+                "nvr--1", playback="true", begintime=day.format(3), endtime=day.format(4)
+            ) as past:  # what the recorder has, not the server
+                await past.command("H5_START")
+                await past.until_pictures(5)
+                assert (await past.indexes())[:5] == [0, 1, 2, 3, 4]
+                assert past.breaks == []
 
             await server.stop()  # it goes on after a restart, without a viewer
         hik.requests.clear()
