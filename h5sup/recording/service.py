@@ -80,13 +80,13 @@ class RecordingService:
         self.archives = Archives(
             self.index,
             folders.mediastore,
-            kit.tools,
-            kit.launcher,
+            kit,
             limit=config.archives,
             # half of what retention keeps free: at its end, recording would stop
             floor_bytes=config.keep_free_bytes // 2,
             refusal=self.volume.refusal,
             require=self.volume.require,
+            find_device=find_device,
         )
         self.snapshots = Snapshots(
             pictures, sources, self.playbacks, self.index, self.volume, folders.mediastore

@@ -22,6 +22,7 @@ import pytest
 from h5sup.base.clock import from_us
 from h5sup.base.errors import NotFoundError, UnavailableError
 from h5sup.bus.fragment import Fragment
+from h5sup.config.profile import VideoRecipe
 from h5sup.ffmpeg.process import Launcher
 from h5sup.ffmpeg.tools import Tools
 from h5sup.formats.isobmff.init_segment import InitSegment, without_audio
@@ -35,6 +36,7 @@ from h5sup.recording.archive.feed import NO_ROOM
 from h5sup.recording.archive.job import part_of
 from h5sup.recording.archive.plan import ArchiveRequest, Way
 from h5sup.recording.names import build_path
+from h5sup.recording.playback.converter import Kit
 from h5sup.store.media_index import Archive, Gap, MediaIndex, StoredFile
 from tests.fakes.clips import Clips, decode_frame_indexes
 from tests.fakes.fragments import fragments_of, gops_of
@@ -64,8 +66,7 @@ class Room:
         return Archives(
             self.index,
             self.root,
-            self.tools,
-            launcher,
+            Kit(self.tools, launcher, VideoRecipe()),
             limit=1,
             floor_bytes=floor_bytes,
             refusal=lambda: self.refused,

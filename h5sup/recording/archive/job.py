@@ -169,9 +169,7 @@ class Job:
     def _clean(self) -> None:
         """Leave nothing of what was not finished."""
         self._part.unlink(missing_ok=True)
-        with suppress(OSError):  # it holds something
-            for folder in self._target.parents[:2]:
-                folder.rmdir()
+        clear_folders(self._target)
 
     def _finish(self) -> None:
         """Put the file where it belongs, whole or not at all."""
@@ -194,13 +192,24 @@ class Job:
         del self._lines[:-ERROR_LINES]
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        """Return what `work` returns; who is cancelled waits for its end all the same."""
-        doing = asyncio.get_running_loop().run_in_executor(self._studio.threads, work)
-        try:
-            return await asyncio.shield(doing)
-        except asyncio.CancelledError:
-            await asyncio.gather(doing, return_exceptions=True)
-            raise
+        return await in_thread(self._studio.threads, work)
+
+
+async def in_thread(threads: Executor, work: Callable[[], T]) -> T:
+    """Return what `work` returns; who is cancelled waits for its end all the same."""
+    doing = asyncio.get_running_loop().run_in_executor(threads, work)
+    try:
+        return await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        await asyncio.gather(doing, return_exceptions=True)
+        raise
+
+
+def clear_folders(target: Path) -> None:
+    """Delete the folders of an archive that is not there, if they are empty; blocks."""
+    with suppress(OSError):  # it holds something
+        for folder in target.parents[:2]:
+            folder.rmdir()
 
 
 def part_of(target: Path) -> Path:

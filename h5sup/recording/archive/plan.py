@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from enum import Enum
-from typing import Protocol
+from operator import itemgetter
+from typing import NamedTuple, Protocol
 
 from h5sup.base.clock import to_us
 from h5sup.base.errors import UnavailableError
@@ -16,6 +17,7 @@ from h5sup.formats.isobmff.stored import StoredMovie
 from h5sup.store.media_index import StoredFile
 
 ALL_US = 1 << 62  # an end that cuts nothing off
+LEAST_HOLE_US = SECOND_US // 2  # less is not worth a login
 MAX_PARTS = 8  # each is one more decoder
 KEYS_FROM = 4  # times as fast: players could not show all pictures, and nobody needs them
 
@@ -42,6 +44,13 @@ class Way(Enum):
     """Key pictures alone, as they were recorded."""
     ENCODE = "encode"
     """All of them, as H.264."""
+
+
+class Span(NamedTuple):
+    """A stretch of time, in microseconds since 1970."""
+
+    begin_us: int
+    end_us: int
 
 
 class Opened(Protocol):
@@ -105,13 +114,16 @@ class Plan:
 def choose(files: Iterable[Opened], begin_us: int, end_us: int) -> list[tuple[Opened, Take]]:
     """Return what shows a stretch of time; of what was recorded twice, one.
 
-    The files come by their beginning. A GOP is taken when most of it is after those before.
+    A GOP is taken when most of it is after those before. Another file may fill the hole that one
+    has in its middle.
     """
     found: list[tuple[Opened, Take]] = []
     until_us = 0
-    for opened in files:
+    runs = [run for opened in files for run in _runs(opened)]
+    for _, opened, numbers in sorted(runs, key=itemgetter(0)):
         gops = GopTable()  # a day of them, many times over, may wait to be made
-        for gop in opened.movie.gops:
+        for number in numbers:
+            gop = opened.movie.gops[number]
             gop_end_us = end_of(gop, opened.movie.init)
             middle_us = (gop.wall_us + gop_end_us) // 2
             if gop.wall_us < end_us and gop_end_us > begin_us and middle_us > until_us:
@@ -120,6 +132,38 @@ def choose(files: Iterable[Opened], begin_us: int, end_us: int) -> list[tuple[Op
         if gops:
             found.append((opened, Take(opened.file.path, gops)))
     return found
+
+
+def _runs(opened: Opened) -> Iterator[tuple[int, Opened, range]]:
+    """Yield which GOPs of a file follow each other without a hole, and when they begin."""
+    gops, init = opened.movie.gops, opened.movie.init
+    first, begin_us, end_us = 0, 0, 0
+    for number, gop in enumerate(gops):
+        if number == 0 or gop.wall_us - end_us >= LEAST_HOLE_US:
+            if number:
+                yield begin_us, opened, range(first, number)
+            first, begin_us = number, gop.wall_us
+        end_us = end_of(gop, init)
+    if gops:
+        yield begin_us, opened, range(first, len(gops))
+
+
+def find_holes(files: Sequence[Opened], begin_us: int, end_us: int) -> list[Span]:
+    """Return which stretches of a time the files lack.
+
+    What comes after a file that grows is no hole: it is being recorded.
+    """
+    holes: list[Span] = []
+    at_us = begin_us
+    for opened, take in choose(files, begin_us, end_us):
+        for gop in take.gops:
+            if gop.wall_us - at_us >= LEAST_HOLE_US:
+                holes.append(Span(at_us, gop.wall_us))
+            at_us = max(at_us, end_of(gop, opened.movie.init))
+    is_growing = any(one.file.is_growing for one in files)
+    if end_us - at_us >= LEAST_HOLE_US and not is_growing:
+        holes.append(Span(at_us, end_us))
+    return holes
 
 
 def build_plan(request: ArchiveRequest, files: Iterable[Opened]) -> Plan | None:
