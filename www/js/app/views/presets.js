@@ -25,6 +25,7 @@ export function makePresets(token, attempt) {
   form.onsubmit = (event) => {
     event.preventDefault();
     void attempt(async () => {
+      await load(); // what is not known would be replaced
       await setPreset(token, freeToken(known), name.value.trim());
       name.value = "";
       await load();
