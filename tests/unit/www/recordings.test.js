@@ -22,6 +22,8 @@ const { describeGap } = await import(new URL("views/note.js", APP));
 const { describePlayback } = await import(new URL("views/screen.js", APP));
 const { describeRoom } = await import(new URL("views/disk.js", APP));
 const recordings = await import(new URL("recordings.js", APP));
+const { Origin } = await import(new URL("origin.js", APP));
+const { Address } = await import(new URL("lib/address.js", APP));
 
 const HOUR = 3_600_000;
 const on = (text) => Date.parse(text);
@@ -236,17 +238,18 @@ describe("day player", () => {
   };
   beforeEach(() => {
     did = [];
-    answers = [[item("10:00:00", 300)], []];
+    answers = { found: [item("10:00:00", 300)], gaps: [], isAll: true };
     playback.state = "playing";
     player = new DayPlayer(playback, async () => answers, whole);
   });
 
   test("begins to play once there is something, where it was asked to", async () => {
-    answers = [[], []];
+    answers = { found: [], gaps: [], isAll: true };
     player.turnTo(whole, at("10:01:00"));
     await player.load();
     assert.deepEqual(did, [["close"]]);
-    answers = [[item("10:00:00", 300)], []];
+    assert.equal(player.goal, at("10:01:00")); // which another may have
+    answers = { found: [item("10:00:00", 300)], gaps: [], isAll: true };
     await player.load();
     await player.load();
     assert.deepEqual(did.slice(1), [["open", "10:01:00"]]);
@@ -376,6 +379,22 @@ describe("playback", () => {
     );
     assert.deepEqual(player.did, [["moveTo", noon], ["start"], ["connect"]]);
   });
+  test("what the recorder has is asked for as such, over each transport", () => {
+    players = [];
+    const playback = new Playback({}, "nvr--1", () => {});
+    playback.isFromDevice = true;
+    playback.open(whole, noon);
+    playback.choose("rtc");
+    assert.deepEqual(
+      players.map(({ conf }) => conf.pbconf.serverpb),
+      ["false", "false"],
+    );
+    playback.choose("ws");
+    players[2].position = new Date(noon);
+    players[2].did = [];
+    playback.pause(true);
+    assert.deepEqual(players[2].did, []); // a pause does not seek: that is dear to a recorder
+  });
   test("goes on over WebRTC at the same picture, speed and pause", () => {
     const playback = open();
     playback.setSpeed(4);
@@ -500,5 +519,143 @@ describe("calls", () => {
         [3, { hasAlarm: true }],
       ],
     );
+  });
+});
+
+describe("recordings of a recorder", () => {
+  const whole = day.dayOf(on("2026-05-02T12:00:00+02:00"));
+  const at = (time) => `2026-05-02T${time}+02:00`;
+  const told = (start, end, nType = "H5_REC_SCHEDULE") => ({
+    ...{ strStartTime: at(start), strEndTime: at(end), nType },
+  });
+  /** @type {URL[]} */
+  let asked = [];
+  /** @type {Record<string, unknown>[]} */
+  let answers = [];
+  beforeEach(() => {
+    asked = [];
+    globalThis.fetch = async (path) => {
+      asked.push(new URL(path, "http://cameras.test/"));
+      return { status: 200, ok: true, json: async () => answers.shift() ?? {} };
+    };
+  });
+  const names = () => asked.map(({ pathname }) => pathname.split("/").at(-1));
+  const starts = () => asked.map(({ searchParams }) => searchParams.get("start"));
+  const load = async (origin) => {
+    const book = new DayBook(whole);
+    const { found, gaps, isAll } = await origin.ask(whole);
+    book.fill(found, gaps, isAll);
+    return book;
+  };
+
+  test("are read with their kinds, without files and gaps, and are never growing", async () => {
+    answers = [
+      {
+        bFinished: true,
+        record: [told("10:00:00", "11:00:00"), told("12:00:00", "12:00:00", "H5_REC_ALARM")],
+      },
+    ];
+    const book = await load(new Origin("nvr--1", true, true));
+    assert.deepEqual(names(), ["SearchDeviceRecordByTime"]);
+    assert.deepEqual(
+      book.recordings.map(({ start, end, kind, path, isGrowing }) => [
+        ...[day.clock(start), (end - start) / 1000, kind, path, isGrowing],
+      ]),
+      [
+        ["10:00:00", 3600, "schedule", "", false],
+        ["12:00:00", 0, "alarm", "", false],
+      ],
+    );
+    assert.deepEqual([book.gaps, book.isAll], [[], true]);
+  });
+  test("that it has not told are asked for from the last end, and none is there twice", async () => {
+    const long = told("10:00:00", "11:00:00");
+    answers = [
+      { bFinished: false, record: [told("09:00:00", "10:00:00"), long] },
+      { bFinished: true, record: [long, told("11:00:00", "12:00:00")] },
+    ];
+    const { found, isAll } = await recordings.searchDevice("nvr--1", whole);
+    assert.deepEqual(starts(), ["2026-05-01T22:00:00.000Z", "2026-05-02T09:00:00.000Z"]);
+    assert.deepEqual(
+      found.map(({ strStartTime }) => strStartTime),
+      [at("09:00:00"), at("10:00:00"), at("11:00:00")],
+    );
+    assert.equal(isAll, true);
+  });
+  test("of a recorder that never ends are not asked for without end, and that is known", async () => {
+    answers = Array.from({ length: 50 }, (_, i) => ({
+      bFinished: false,
+      record: [told("10:00:00", `10:${String(i + 10)}:00`)],
+    }));
+    const book = await load(new Origin("nvr--1", true, true));
+    assert.deepEqual([asked.length, book.isAll], [5, false]);
+    asked = [];
+    answers = [{ bFinished: false, record: [] }]; // and one that does not get on
+    const { isAll } = await recordings.searchDevice("nvr--1", whole);
+    assert.deepEqual([asked.length, isAll], [1, false]);
+  });
+  test("are not meant unless they are chosen, nor of a source that is no channel", async () => {
+    for (const origin of [new Origin("nvr--1", true, false), new Origin("gate", false, true)]) {
+      asked = [];
+      answers = [{ record: [item("10:00:00", 300)] }, { gap: [] }];
+      const book = await load(origin);
+      assert.deepEqual(names().sort(), ["GetRecordGaps", "Search"]);
+      assert.equal(book.recordings.length, 1);
+      assert.equal(origin.isDue, true);
+    }
+  });
+  test("are offered for a day of which this server has none, and the recorder some", async () => {
+    const origin = new Origin("nvr--1", true, false);
+    const book = new DayBook(whole);
+    assert.equal(await origin.isBetter(book), false); // it is not known yet what there is
+    book.fill([], []);
+    answers = [{ bFinished: false, record: [told("10:00:00", "11:00:00")] }];
+    assert.equal(await origin.isBetter(book), true);
+    assert.equal(asked.length, 1);
+    answers = [{ bFinished: true, record: [] }];
+    assert.equal(await origin.isBetter(book), false);
+    answers = [{ bStatus: false, strCode: "192.0.2.7 refuses the password" }];
+    assert.equal(await origin.isBetter(book), false);
+    asked = [];
+    book.fill([item("10:00:00", 300)], []);
+    assert.equal(await origin.isBetter(book), false);
+    assert.equal(await new Origin("gate", false, false).isBetter(new DayBook(whole)), false);
+    assert.equal(asked.length, 0);
+  });
+  test("that can't be told are refused in the server's words", async () => {
+    answers = [{ bStatus: false, strCode: "192.0.2.7 does not answer" }];
+    await assert.rejects(new Origin("nvr--1", true, true).ask(whole), {
+      message: "192.0.2.7 does not answer",
+    });
+  });
+  test("have a calendar of their own, and are not asked for again at once", async () => {
+    const origin = new Origin("nvr--1", true, true);
+    answers = [{ record: [{ nDay: 2, bHasRec: true, bHasAlarmRec: true }] }];
+    assert.deepEqual([...(await origin.days(2026, 5))], [[2, { hasAlarm: true }]]);
+    origin.isDevice = false;
+    await origin.days(2026, 5);
+    assert.deepEqual(names(), ["SearchDeviceRecordCalendar", "GetRecordCalendar"]);
+    origin.isDevice = true;
+    assert.equal(origin.isDue, true);
+    answers = [{ bFinished: true, record: [] }];
+    await origin.ask(whole);
+    assert.equal(origin.isDue, false);
+  });
+  test("an empty day is said to be the recorder's", () => {
+    const book = { isLoaded: true, isEmpty: true, failure: "" };
+    const { detail } = describePlayback({ isFromDevice: true }, book);
+    assert.equal(detail, "The recorder has nothing of this day.");
+  });
+  test("that they are chosen stands in the address", () => {
+    const before = globalThis.location;
+    globalThis.location = { href: "http://cameras.test/playback.html?token=nvr--1&at=x" };
+    globalThis.history = {
+      replaceState: (_state, _title, url) => (globalThis.location.href = String(url)),
+    };
+    new Address().choose(true);
+    assert.match(globalThis.location.href, /token=nvr--1&at=x&from=device$/);
+    new Address().choose(false);
+    assert.match(globalThis.location.href, /token=nvr--1&at=x$/);
+    globalThis.location = before;
   });
 });

@@ -11,6 +11,7 @@ import {
 import { make } from "./lib/dom.js";
 import { t } from "./lib/i18n.js";
 import { language } from "./lib/prefs.js";
+import { Origin } from "./origin.js";
 import { mountLogin } from "./views/login.js";
 import { mountPlayback } from "./views/playback.js";
 
@@ -54,7 +55,12 @@ async function start() {
   try {
     const source = await findSource(token);
     const at = Date.parse(query.get("at") ?? "");
-    show((root) => mountPlayback(root, { token, source, at, onSignIn: showLogin }));
+    const origin = new Origin(
+      token,
+      source?.nType === "H5_CH_DEV",
+      query.get("from") === "device",
+    );
+    show((root) => mountPlayback(root, { token, source, origin, at, onSignIn: showLogin }));
   } catch (error) {
     if (error instanceof SignInError) showLogin(hadSession ? t("expired") : "");
     else if (error instanceof UnreachableError) showNote(t("unreachable"), false);

@@ -20,7 +20,16 @@ import { call } from "./api.js";
  * @property {boolean} [bLasting]
  */
 
+/**
+ * @typedef {object} DeviceItem one item of SearchDeviceRecordByTime
+ * @property {string} strStartTime
+ * @property {string} strEndTime
+ * @property {string} nType
+ */
+
 const PAGE = 10_000; // the most that one answer of Search holds
+const DEVICE_PAGES = 5; // how often a recorder is asked for what it has not told yet
+const DEVICE_MS = 25_000; // the server gives up on a recorder before
 
 /**
  * @param {string} token
@@ -46,6 +55,35 @@ export async function search(token, range) {
 }
 
 /**
+ * What the recorder of a channel has of a range of time, as if this server had recorded it.
+ * @param {string} token
+ * @param {import("./lib/span.js").Stretch} range
+ * @param {number} [pages] how often it may be asked, for it may tell little at once
+ * @returns {Promise<{ found: FoundItem[], isAll: boolean }>}
+ */
+export async function searchDevice(token, range, pages = DEVICE_PAGES) {
+  const signal = AbortSignal.timeout(DEVICE_MS);
+  const answer = await call("SearchDeviceRecordByTime", between(token, range), { signal });
+  const items = /** @type {DeviceItem[]} */ (answer["record"] ?? []);
+  const found = items.map(readDeviceItem);
+  if (answer["bFinished"] !== false) return { found, isAll: true };
+  const last = Math.max(...items.map(({ strEndTime }) => Date.parse(strEndTime)));
+  const isOn = range.start < last && last < range.end;
+  if (pages <= 1 || !isOn) return { found, isAll: false };
+  const rest = await searchDevice(token, { start: last, end: range.end }, pages - 1);
+  const known = new Set(found.map(({ strStartTime }) => strStartTime));
+  const fresh = rest.found.filter(({ strStartTime }) => !known.has(strStartTime));
+  return { found: [...found, ...fresh], isAll: rest.isAll };
+}
+
+/** @param {DeviceItem} item @returns {FoundItem} that has no file here */
+function readDeviceItem({ strStartTime, strEndTime, nType }) {
+  const seconds = Math.round((Date.parse(strEndTime) - Date.parse(strStartTime)) / 1000);
+  const strDuration = String(Math.max(1, seconds || 0)); // 0 would say that it grows
+  return { strStartTime, strEndTime, strDuration, nType, strPath: "" };
+}
+
+/**
  * What was not, and why.
  * @param {string} token
  * @param {import("./lib/span.js").Stretch} range
@@ -64,11 +102,29 @@ export async function gaps(token, range) {
  * @returns {Promise<Map<number, { hasAlarm: boolean }>>}
  */
 export async function recordedDays(token, year, month) {
-  const answer = await call("GetRecordCalendar", {
-    token,
-    year: String(year),
-    month: String(month),
-  });
+  return readDays(await call("GetRecordCalendar", monthOf(token, year, month)));
+}
+
+/**
+ * The days of a month of which the recorder of a channel has recordings.
+ * @param {string} token
+ * @param {number} year
+ * @param {number} month 1 to 12
+ * @returns {Promise<Map<number, { hasAlarm: boolean }>>}
+ */
+export async function deviceDays(token, year, month) {
+  const signal = AbortSignal.timeout(DEVICE_MS);
+  const asked = monthOf(token, year, month);
+  return readDays(await call("SearchDeviceRecordCalendar", asked, { signal }));
+}
+
+/** @param {string} token @param {number} year @param {number} month */
+function monthOf(token, year, month) {
+  return { token, year: String(year), month: String(month) };
+}
+
+/** @param {Record<string, unknown>} answer */
+function readDays(answer) {
   const days = /** @type {{ nDay: number, bHasRec: boolean, bHasAlarmRec: boolean }[]} */ (
     answer["record"] ?? []
   );

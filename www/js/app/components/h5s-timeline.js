@@ -60,6 +60,12 @@ export class H5sTimeline extends HTMLElement {
     this.#resized.observe(this);
   }
 
+  /** Have its events heard. @param {Record<string, (detail: any) => void>} acts by type */
+  hear(acts) {
+    for (const [type, act] of Object.entries(acts))
+      this.addEventListener(type, (event) => act(/** @type {CustomEvent} */ (event).detail));
+  }
+
   disconnectedCallback() {
     this.#resized.disconnect();
     this.removeEventListener("wheel", this.#wheel);

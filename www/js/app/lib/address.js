@@ -1,6 +1,6 @@
 const WAIT_MS = 1000; // browsers take few changes of the address
 
-/** Keeps the moment that was gone to in the page's address, where it has come to rest. */
+/** Keeps in the page's address the moment that was gone to, where it has come to rest, and from where. */
 export class Address {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
@@ -13,6 +13,14 @@ export class Address {
       here.searchParams.set("at", new Date(ms).toISOString());
       history.replaceState(null, "", here);
     }, WAIT_MS);
+  }
+
+  /** Whether the recorder's recordings are shown. @param {boolean} isDevice */
+  choose(isDevice) {
+    const here = new URL(location.href);
+    if (isDevice) here.searchParams.set("from", "device");
+    else here.searchParams.delete("from");
+    history.replaceState(null, "", here);
   }
 
   /** Forget what was not written yet. */

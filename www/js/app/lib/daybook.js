@@ -4,6 +4,11 @@ import * as span from "./span.js";
 /**
  * @typedef {import("./day.js").Day} Day
  * @typedef {import("./span.js").Stretch} Stretch
+ *
+ * @typedef {object} Kept what there is of a day
+ * @property {import("../recordings.js").FoundItem[]} found
+ * @property {import("../recordings.js").GapItem[]} gaps
+ * @property {boolean} isAll false: a recorder has more than it tells
  */
 
 const BEFORE_END_MS = 60_000; // where a day that is not over is opened
@@ -15,6 +20,7 @@ export class DayBook {
   constructor(day) {
     this.day = day;
     this.isLoaded = false;
+    this.isAll = true;
     this.failure = ""; // why what there is could not be told
     /** @type {span.Recording[]} by their beginning */
     this.recordings = [];
@@ -28,12 +34,14 @@ export class DayBook {
    * Take what the server says now.
    * @param {import("../recordings.js").FoundItem[]} items
    * @param {import("../recordings.js").GapItem[]} gaps
+   * @param {boolean} [isAll] false: a recorder has more than it tells
    */
-  fill(items, gaps) {
+  fill(items, gaps, isAll = true) {
     this.recordings = span.readRecordings(items);
     this.gaps = span.readGaps(gaps);
     this.stretches = span.join(this.recordings);
     this.isLoaded = true;
+    this.isAll = isAll;
     this.failure = "";
   }
 

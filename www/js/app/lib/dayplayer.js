@@ -3,7 +3,7 @@ import { DayBook } from "./daybook.js";
 
 /**
  * @typedef {import("./day.js").Day} Day
- * @typedef {[found: import("../recordings.js").FoundItem[], gaps: import("../recordings.js").GapItem[]]} Kept
+ * @typedef {import("./daybook.js").Kept} Kept
  */
 
 /** Plays days of one source: knows what there is of the day, and where in it to go. */
@@ -34,6 +34,12 @@ export class DayPlayer {
     return Number.isNaN(position) ? this.#book.beginning(Date.now()) : position;
   }
 
+  /** The moment that is shown, or else that was asked for; NaN for neither. */
+  get goal() {
+    const { position } = this.#playback;
+    return Number.isNaN(position) ? this.#wanted : position;
+  }
+
   /** Whether more may come. */
   get isGrowing() {
     return !this.#book.isLoaded || isWithin(this.#book.day, Date.now());
@@ -52,10 +58,10 @@ export class DayPlayer {
    */
   async load() {
     const book = this.#book;
-    const kept = await this.#ask(book.day);
+    const { found, gaps, isAll } = await this.#ask(book.day);
     if (book !== this.#book) return false;
     const hadNone = book.isEmpty;
-    book.fill(...kept);
+    book.fill(found, gaps, isAll);
     if (hadNone && !book.isEmpty) {
       const ms = Number.isNaN(this.#wanted) ? book.beginning(Date.now()) : this.#wanted;
       this.#playback.open(book.day, book.nearest(ms));

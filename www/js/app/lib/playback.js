@@ -26,6 +26,8 @@ export class Playback {
   #reason = "";
   #speed = 1;
   #isPaused = false;
+  /** Whether what the recorder has is played, not what this server has. */
+  isFromDevice = false;
   #goneAt = -Infinity;
   #goal = Number.NaN;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -108,12 +110,12 @@ export class Playback {
 
   /**
    * Stand still here and on the server at the very picture that is shown, for snapshots are the
-   * server's. Over WebRTC it is the one that came last.
+   * server's. Over WebRTC, and from a recorder, for which a seek is dear, it is the one that came last.
    */
   #stand() {
     const shown = this.#player?.position;
     this.#player?.pause();
-    if (shown && this.#way === "ws") this.#player?.moveTo(shown);
+    if (shown && this.#way === "ws" && !this.isFromDevice) this.#player?.moveTo(shown);
   }
 
   /** @param {number} speed */
@@ -151,7 +153,7 @@ export class Playback {
       pbconf: {
         begintime: new Date(this.#day.start).toISOString(),
         endtime: new Date(this.#day.end).toISOString(),
-        serverpb: "true",
+        serverpb: this.isFromDevice ? "false" : "true",
         callback: this.#onState,
       },
     });

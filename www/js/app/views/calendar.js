@@ -1,6 +1,7 @@
 import { dateName, dayBeside, dayOf, monthName, weekdays } from "../lib/day.js";
 import { iconButton, make } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
+import { explain } from "./exporter.js";
 
 /** @typedef {import("../lib/day.js").Day} Day */
 
@@ -62,8 +63,13 @@ export function openCalendar(chosen, recorded, onChoice) {
     asked += 1;
     const mine = asked;
     const at = new Date(first.start);
-    const found = await recorded(at.getFullYear(), at.getMonth() + 1).catch(() => new Map());
+    let failure = "";
+    const found = await recorded(at.getFullYear(), at.getMonth() + 1).catch((error) => {
+      failure = explain(error);
+      return /** @type {Awaited<ReturnType<typeof recorded>>} */ (new Map());
+    });
     if (mine !== asked) return;
+    note.textContent = failure || t("pbCalendarNote");
     for (const [date, { hasAlarm }] of found) {
       const element = buttons[date - 1];
       element?.classList.add(hasAlarm ? "has-alarm" : "has-recording");

@@ -46,11 +46,17 @@ export function makeDeck(actions) {
   const cut = iconButton("cut", t("pbExport"), actions.onExport);
   const record = iconButton("record", t("pbRecord"), actions.onRecord);
   record.classList.add("deck-record");
-  for (const one of [picture, cut, record]) one.hidden = true; // until the role is known
   const previous = iconButton("previous", t("pbPrevious"), () => actions.onRecording(-1));
   const back = iconButton("back10", t("pbBack"), () => actions.onSkip(-10_000));
   const on = iconButton("on10", t("pbOn"), () => actions.onSkip(10_000));
   const next = iconButton("next", t("pbNext"), () => actions.onRecording(1));
+  let mayChange = false; // until the role is known
+  let isDevice = false;
+  const offer = () => {
+    for (const one of [picture, cut]) one.hidden = !mayChange;
+    record.hidden = !mayChange || isDevice; // this server's alone
+  };
+  offer();
   const needing = [previous, back, play, on, next, picture, cut]; // something to play
   const element = make(
     "div",
@@ -85,9 +91,15 @@ export function makeDeck(actions) {
     enable(hasMedia) {
       for (const one of needing) one.disabled = !hasMedia;
     },
-    /** Offer what changes something, or don't. @param {boolean} mayChange */
-    allow(mayChange) {
-      for (const one of [picture, cut, record]) one.hidden = !mayChange;
+    /** Offer what changes something, or don't. @param {boolean} isAllowed */
+    allow(isAllowed) {
+      mayChange = isAllowed;
+      offer();
+    },
+    /** Whose recordings are shown. @param {boolean} isOfDevice */
+    showOrigin(isOfDevice) {
+      isDevice = isOfDevice;
+      offer();
     },
     /** @param {boolean} isRecording by hand */
     recording(isRecording) {

@@ -20,11 +20,13 @@ const CAUSES = {
 const KINDS = { schedule: "pbKindSchedule", manual: "pbKindManual", alarm: "pbKindAlarm" };
 
 /** The colours of a day, in words. @param {import("../lib/daybook.js").DayBook} book */
-function legendOf({ recordings, gaps }) {
+function legendOf({ recordings, gaps, isAll }) {
   const kinds = /** @type {const} */ (["schedule", "manual", "alarm"]);
   const found = kinds.filter((kind) => recordings.some((one) => one.kind === kind));
   const words = found.map((kind) => make("span", { class: `is-${kind}` }, t(KINDS[kind])));
-  return gaps.length ? [...words, make("span", { class: "is-hole" }, t("pbGap"))] : words;
+  if (gaps.length) words.push(make("span", { class: "is-hole" }, t("pbGap")));
+  if (!isAll) words.push(make("em", {}, t("pbNotAll")));
+  return words;
 }
 
 /** @param {import("../lib/span.js").Gap} gap @returns {string} a sentence on what was not recorded */
@@ -73,6 +75,17 @@ export function makeNote() {
     link(text, href) {
       show("result", text, " ", make("a", { href, target: "_blank" }, t("pbOpenIt")));
     },
+    /** Say what else there is, until it is taken or withdrawn. @param {string} text @param {string} label @param {() => void} act */
+    offer(text, label, act) {
+      const button = make("button", { type: "button", class: "button is-compact" }, label);
+      button.onclick = act;
+      show("offer", text, " ", button);
+    },
+    /** The day that anything was said of is not shown any more. */
+    withdraw() {
+      legend = [];
+      if (element.dataset["kind"] !== "result") clear();
+    },
     /** @param {import("../lib/span.js").Gap | null} gap */
     gap(gap) {
       if (gap) show("gap", describeGap(gap));
@@ -81,7 +94,8 @@ export function makeNote() {
     /** What there is to explain. @param {import("../lib/daybook.js").DayBook} book */
     explain(book) {
       legend = legendOf(book);
-      if (!element.dataset["kind"]) clear();
+      const isOver = element.dataset["kind"] === "offer" && !book.isEmpty;
+      if (isOver || !element.dataset["kind"]) clear();
     },
     close() {
       clearTimeout(timer);

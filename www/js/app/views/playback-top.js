@@ -6,9 +6,10 @@ import { toggleTheme } from "../lib/prefs.js";
  * The bar above a playback: the source, and the day that is shown.
  * @param {string} token
  * @param {import("../api.js").SourceItem | null} source
+ * @param {HTMLElement} choice of where recordings are had from
  * @param {HTMLElement} days
  */
-export function makePlaybackTop(token, source, days) {
+export function makePlaybackTop(token, source, choice, days) {
   const name = source?.strName || token;
   const home = make("a", { class: "icon-button", href: "./", title: t("allCameras") });
   home.setAttribute("aria-label", t("allCameras"));
@@ -23,6 +24,7 @@ export function makePlaybackTop(token, source, days) {
     make("h1", { class: "playback-name" }, name),
     chip,
     days,
+    choice,
     make("div", { class: "spacer" }),
     live,
     iconButton("sun", t("theme"), toggleTheme),

@@ -14,6 +14,7 @@ import { makeDeck } from "./deck.js";
 import { describeRoom } from "./disk.js";
 import { explain, makeExporter } from "./exporter.js";
 import { makeNote } from "./note.js";
+import { makeOriginChoice } from "./origin.js";
 import { makePlaybackTop } from "./playback-top.js";
 import { makeScreen } from "./screen.js";
 
@@ -26,11 +27,11 @@ const EXPORT_MS = 60_000;
 /**
  * Days of one source, as they were recorded.
  * @param {HTMLElement} root
- * @param {{ token: string, source: api.SourceItem | null, at: number, onSignIn: (note: string) => void }} options
+ * @param {{ token: string, source: api.SourceItem | null, origin: import("../origin.js").Origin, at: number, onSignIn: (note: string) => void }} options
  *   source is null when only its recordings are left; at is NaN for the newest
  * @returns {() => void} takes the view away
  */
-export function mountPlayback(root, { token, source, at, onSignIn }) {
+export function mountPlayback(root, { token, source, origin, at, onSignIn }) {
   const gone = new AbortController();
   const address = new Address();
   const note = makeNote();
@@ -38,9 +39,11 @@ export function mountPlayback(root, { token, source, at, onSignIn }) {
   const timeline = new H5sTimeline();
   const room = make("p", { class: "muted playback-disk" });
   const playback = new Playback(screen.video, token, () => refresh());
-  const ask = (/** @type {import("../lib/day.js").Day} */ day) =>
-    Promise.all([recordings.search(token, day), recordings.gaps(token, day)]);
-  const player = new DayPlayer(playback, ask, dayOf(Number.isNaN(at) ? Date.now() : at));
+  const player = new DayPlayer(
+    playback,
+    (day) => origin.ask(day),
+    dayOf(Number.isNaN(at) ? Date.now() : at),
+  );
   const exporter = makeExporter(token, (range) => timeline.mark(range));
 
   /** Bring words, buttons and the place that is shown up to date. */
@@ -49,7 +52,7 @@ export function mountPlayback(root, { token, source, at, onSignIn }) {
     const { book } = player;
     const file = book.at(position);
     deck.update(playback.state === "playing" && !playback.isPaused, position);
-    deck.offerFile(file ? api.fileUrl(file.path) : "");
+    deck.offerFile(file?.path ? api.fileUrl(file.path) : "");
     deck.enable(!book.isEmpty);
     deck.zoomed(timeline.zoomed);
     deck.recording(book.isRecordedByHand);
@@ -86,11 +89,16 @@ export function mountPlayback(root, { token, source, at, onSignIn }) {
   /** @param {import("../lib/day.js").Day} day @param {number} [ms] */
   const showDay = async (day, ms = Number.NaN) => {
     player.turnTo(day, ms);
+    const { book } = player;
+    playback.isFromDevice = origin.isDevice;
+    deck.showOrigin(origin.isDevice);
+    note.withdraw();
     exporter.show(null, null);
     timeline.showDay(day);
     days.update(day);
     refresh();
     await load();
+    await choice.offer(book, note, () => book === player.book && !gone.signal.aborted);
   };
   /** @param {number} ms */
   const goTo = (ms) => {
@@ -124,7 +132,7 @@ export function mountPlayback(root, { token, source, at, onSignIn }) {
   /** A day that is not over grows, and the source comes and goes. */
   const poll = async () => {
     await attempt(async () => top.update((await api.findSource(token))?.bRec === true));
-    if (player.isGrowing) await load();
+    if (player.isGrowing && origin.isDue) await load();
   };
   const showRoom = () =>
     attempt(async () => {
@@ -143,14 +151,18 @@ export function mountPlayback(root, { token, source, at, onSignIn }) {
     onZoom: (direction) => timeline.zoom(direction),
   });
   const days = makeDayBar({
-    recorded: (year, month) => recordings.recordedDays(token, year, month),
+    recorded: (year, month) => origin.days(year, month),
     onDay: (day) => void showDay(day),
   });
-  const top = makePlaybackTop(token, source, days.element);
+  const choice = makeOriginChoice(origin, () => {
+    address.choose(origin.isDevice);
+    void showDay(player.book.day, player.goal);
+  });
+  const top = makePlaybackTop(token, source, choice.element, days.element);
   const parts = [timeline, note.element, deck.element, exporter.element, room];
   const main = make("main", { class: "playback-main" }, screen.element, ...parts);
   const view = make("div", { class: "playback" }, top.element, main);
-  listen(timeline, { seek: goTo, range: exporter.update, gap: note.gap });
+  timeline.hear({ seek: goTo, range: exporter.update, gap: note.gap });
   watchKeys(
     {
       " ": () => player.toggle(),
@@ -182,13 +194,4 @@ export function mountPlayback(root, { token, source, at, onSignIn }) {
     playback.close();
     view.remove();
   };
-}
-
-/**
- * @param {H5sTimeline} timeline
- * @param {Record<string, (detail: any) => void>} acts by the type of an event
- */
-function listen(timeline, acts) {
-  for (const [type, act] of Object.entries(acts))
-    timeline.addEventListener(type, (event) => act(/** @type {CustomEvent} */ (event).detail));
 }

@@ -40,14 +40,17 @@ export function makeScreen() {
 
 /**
  * What a playback does, in plain words.
- * @param {Pick<Playback, "state" | "reason" | "isPaused" | "speed">} playback
+ * @param {Pick<Playback, "state" | "reason" | "isPaused" | "speed" | "isFromDevice">} playback
  * @param {Pick<import("../lib/daybook.js").DayBook, "isLoaded" | "isEmpty" | "failure">} book
  * @returns {{ tone: string, word: string, detail: string }}
  */
 export function describePlayback(playback, book) {
   if (book.failure) return { tone: "bad", word: t("stateFailed"), detail: book.failure };
   if (!book.isLoaded) return { tone: "busy", word: t("pbLoading"), detail: "" };
-  if (book.isEmpty) return { tone: "idle", word: t("pbNothing"), detail: t("pbNothingHint") };
+  if (book.isEmpty) {
+    const detail = t(playback.isFromDevice ? "pbNothingOnDevice" : "pbNothingHint");
+    return { tone: "idle", word: t("pbNothing"), detail };
+  }
   if (playback.state === "blocked") return { tone: "idle", word: t("stateBlocked"), detail: "" };
   if (playback.state === "ended") return { tone: "idle", word: t("pbEnded"), detail: "" };
   if (playback.state === "stopped" && playback.reason)
