@@ -161,18 +161,27 @@ async def check_seek(page: Page, seconds: float, command: str) -> None:
     assert abs((await position(page) - at).total_seconds()) < 0.6
 
 
+async def measure_pace(page: Page) -> float:
+    """Go to the begin and return how much of the recording passes in a second from then on."""
+    await page.evaluate("player.seek(0)")
+    await asyncio.sleep(0.4)
+    before, then = await position(page), asyncio.get_running_loop().time()
+    await asyncio.sleep(0.8)
+    went = (await position(page) - before).total_seconds()
+    return went / (asyncio.get_running_loop().time() - then)
+
+
 async def test_speeds_and_a_gap(page: Page) -> None:
     await page.evaluate(PLAY, ["ws", RANGE])
     await watch(page, 0.3)
     for speed in (2, 0.5, 8, 16):
         await page.evaluate("(speed) => player.speed(speed)", speed)
-        await page.evaluate("player.seek(0)")
-        await asyncio.sleep(0.4)
-        before, then = await position(page), asyncio.get_running_loop().time()
-        await asyncio.sleep(0.8)
-        went = (await position(page) - before).total_seconds()
-        passed = asyncio.get_running_loop().time() - then
-        assert went / passed == pytest.approx(speed, rel=0.3), speed  # a busy machine looks late
+        pace = 0.0
+        for _ in range(5):  # a busy machine lets the picture stand now and then
+            pace = await measure_pace(page)
+            if pace == pytest.approx(speed, rel=0.2):
+                break
+        assert pace == pytest.approx(speed, rel=0.2)
         shown, at = await page.evaluate(f"[({READ})(), player.position.toISOString()]")
         off = shown["index"] - number_at(datetime.fromisoformat(at))
         off = (off + FRAMES * 1.5) % FRAMES - FRAMES / 2
