@@ -94,6 +94,7 @@ class DeviceHttp:
         self._timeout_s = timeout_s
         self._find_timeout_s = find_timeout_s
         self._session: aiohttp.ClientSession | None = None
+        self._is_closed = False
         self._digest: tuple[aiohttp.DigestAuthMiddleware, ...] = ()
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._refusal: DeviceError | None = None
@@ -146,7 +147,8 @@ class DeviceHttp:
         self._refusal = None
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Let go of the connections; nothing is asked any more."""
+        self._is_closed = True
         session, self._session = self._session, None
         if session is not None:
             await session.close()
@@ -267,6 +269,8 @@ class DeviceHttp:
         return URL(f"{scheme}://{host}:{place.port}{path}", encoded=True)
 
     def _open_session(self) -> aiohttp.ClientSession:
+        if self._is_closed:
+            raise DeviceError(DeviceFailure.UNREACHABLE, "the device has just been let go of")
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(ssl=False, keepalive_timeout=KEEP_ALIVE_S),

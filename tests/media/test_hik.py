@@ -197,6 +197,14 @@ async def test_a_wrong_password_is_tried_once() -> None:
         assert fake.wrong_logins == 1
 
 
+async def test_who_has_been_let_go_of_is_not_asked_any_more() -> None:
+    async with FakeHik(ip=[Slot(1, "A")]) as fake, opened(fake) as recorder:
+        await recorder.channels()
+        await recorder.close()
+        with pytest.raises(DeviceError, match="let go of"):
+            await recorder.channels()
+
+
 async def test_many_at_once_do_not_lock_the_device() -> None:
     async with FakeHik(ip=[Slot(1, "A")]) as fake, opened(fake) as recorder:
         await recorder.channels()

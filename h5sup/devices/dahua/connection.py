@@ -11,8 +11,8 @@ from http import HTTPStatus
 from typing import TypeVar
 
 from h5sup.base.clock import utc_now
-from h5sup.base.errors import MediaFormatError
 from h5sup.config.model import DeviceConfig
+from h5sup.devices.answers import failure_of, raise_unless_lacking, read_answer
 from h5sup.devices.dahua.messages import (
     DEFAULT_LOCK_S,
     DEFAULT_RTSP_PORT,
@@ -34,17 +34,6 @@ from h5sup.devices.http import FIND_TIMEOUT_S, Answer, DeviceHttp, list_ports
 from h5sup.devices.model import DEVICE_TIMEOUT_S, DeviceError, DeviceFailure, MediaAddress
 
 LOOK_AT_CLOCK_S = 3600.0  # summer time begins and ends, and somebody may set another zone
-SHORT_BYTES = 32_000  # read within 5 ms, on a slow machine 20
-# Said of what a device has not: firmware is not of one mind about which.
-LACKING = frozenset(
-    {
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.FORBIDDEN,
-        HTTPStatus.NOT_FOUND,
-        HTTPStatus.METHOD_NOT_ALLOWED,
-        HTTPStatus.NOT_IMPLEMENTED,
-    }
-)
 
 T = TypeVar("T")
 
@@ -128,14 +117,7 @@ class DahuaConnection:
 
     async def read(self, parse: Callable[[bytes], T], body: bytes) -> T:
         """Return what `parse` makes of an answer; a long one is read outside the event loop."""
-        try:
-            if len(body) > SHORT_BYTES:
-                return await asyncio.to_thread(parse, body)
-            return parse(body)
-        except MediaFormatError as error:
-            raise DeviceError(
-                DeviceFailure.NOT_UNDERSTOOD, f"{self._config.host}: {error}"
-            ) from error
+        return await read_answer(self._config.host, parse, body)
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -162,7 +144,7 @@ class DahuaConnection:
             body = await self._ask(RTSP)
             return await self.read(parse_rtsp_port, body) or DEFAULT_RTSP_PORT
         except DeviceError as error:
-            _raise_unless_lacking(error)
+            raise_unless_lacking(error)
             return DEFAULT_RTSP_PORT
 
     async def _look_at_clock(self) -> None:
@@ -170,7 +152,7 @@ class DahuaConnection:
             body = await self._ask(TIME)
             self.offset = await self.read(lambda body: parse_offset(body, utc_now()), body)
         except DeviceError as error:
-            _raise_unless_lacking(error)
+            raise_unless_lacking(error)
             logger.warning(
                 "device %s: its time zone is not known, taken for UTC: %s",
                 self._config.token, error,
@@ -192,11 +174,7 @@ class DahuaConnection:
         """Return the body of an answer that is no refusal."""
         if answer.is_ok and not is_refusal(answer.body):
             return answer.body
-        failure = DeviceFailure.NOT_UNDERSTOOD
-        if answer.status in LACKING or answer.is_ok:
-            failure = DeviceFailure.UNSUPPORTED
-        elif answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            failure = DeviceFailure.NO_ANSWER
+        failure = DeviceFailure.UNSUPPORTED if answer.is_ok else failure_of(answer.status)
         raise DeviceError(failure, f"{self._config.host}: {explain(answer.status, answer.body)}")
 
     def _note_forbidden(self, answer: Answer) -> None:
@@ -219,9 +197,3 @@ class DahuaConnection:
         if asyncio.get_running_loop().time() < until:
             raise DeviceError(error.failure, str(error))
         self._forbidden = None
-
-
-def _raise_unless_lacking(error: DeviceError) -> None:
-    """Go on without what a device has not, or says in words nobody understands."""
-    if error.failure not in (DeviceFailure.UNSUPPORTED, DeviceFailure.NOT_UNDERSTOOD):
-        raise error

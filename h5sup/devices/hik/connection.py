@@ -7,11 +7,10 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from http import HTTPStatus
 from typing import TypeVar
 
-from h5sup.base.errors import MediaFormatError
 from h5sup.config.model import DeviceConfig
+from h5sup.devices.answers import failure_of, raise_unless_lacking, read_answer
 from h5sup.devices.hik.messages import (
     DEFAULT_RTSP_PORT,
     DEVICE_INFO,
@@ -31,17 +30,6 @@ from h5sup.devices.http import FIND_TIMEOUT_S, DeviceHttp, Method, list_ports
 from h5sup.devices.model import DEVICE_TIMEOUT_S, DeviceError, DeviceFailure, MediaAddress
 
 LOOK_AT_CLOCK_S = 3600.0  # somebody may set another zone
-SHORT_BYTES = 32_000  # read within 5 ms, on a slow machine 20
-# Said of what a device has not: firmware is not of one mind about which.
-LACKING = frozenset(
-    {
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.FORBIDDEN,
-        HTTPStatus.NOT_FOUND,
-        HTTPStatus.METHOD_NOT_ALLOWED,
-        HTTPStatus.NOT_IMPLEMENTED,
-    }
-)
 
 T = TypeVar("T")
 
@@ -118,14 +106,7 @@ class HikConnection:
 
     async def read(self, parse: Callable[[bytes], T], body: bytes) -> T:
         """Return what `parse` makes of an answer; a long one is read outside the event loop."""
-        try:
-            if len(body) > SHORT_BYTES:
-                return await asyncio.to_thread(parse, body)
-            return parse(body)
-        except MediaFormatError as error:
-            raise DeviceError(
-                DeviceFailure.NOT_UNDERSTOOD, f"{self._config.host}: {error}"
-            ) from error
+        return await read_answer(self._config.host, parse, body)
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -151,7 +132,7 @@ class HikConnection:
             body = await self._ask("GET", PROTOCOLS)
             return await self.read(parse_rtsp_port, body) or DEFAULT_RTSP_PORT
         except DeviceError as error:
-            _raise_unless_lacking(error)
+            raise_unless_lacking(error)
             return DEFAULT_RTSP_PORT
 
     async def _look_at_clock(self) -> None:
@@ -159,7 +140,7 @@ class HikConnection:
             body = await self._ask("GET", TIME)
             self.zone = await self.read(parse_time_zone, body)
         except DeviceError as error:
-            _raise_unless_lacking(error)
+            raise_unless_lacking(error)
             logger.warning(
                 "device %s: its time zone is not known, taken for UTC: %s",
                 self._config.token, error,
@@ -174,15 +155,5 @@ class HikConnection:
             raise
         if answer.is_ok:
             return answer.body
-        failure = DeviceFailure.NOT_UNDERSTOOD
-        if answer.status in LACKING:
-            failure = DeviceFailure.UNSUPPORTED
-        elif answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            failure = DeviceFailure.NO_ANSWER
+        failure = failure_of(answer.status)
         raise DeviceError(failure, f"{self._config.host}: {explain(answer.status, answer.body)}")
-
-
-def _raise_unless_lacking(error: DeviceError) -> None:
-    """Go on without what a device has not, or says in words nobody understands."""
-    if error.failure not in (DeviceFailure.UNSUPPORTED, DeviceFailure.NOT_UNDERSTOOD):
-        raise error

@@ -7,7 +7,8 @@ import threading
 import pytest
 
 from h5sup.config.model import DeviceConfig
-from h5sup.devices.hik.connection import SHORT_BYTES, HikConnection
+from h5sup.devices.answers import SHORT_BYTES
+from h5sup.devices.hik.connection import HikConnection
 from h5sup.devices.model import DeviceError, DeviceFailure
 from h5sup.formats.xml import parse_xml
 
