@@ -14,7 +14,8 @@ from h5sup.devices.model import DeviceError, DeviceFailure
 from h5sup.devices.onvif.api import Onvif
 from h5sup.devices.onvif.camera import Camera
 from h5sup.devices.onvif.connection import Address
-from tests.fakes.onvif_camera import BOMB, ENTITY, JPEG, SERVICE, FakeProfile, OnvifCamera
+from tests.fakes.onvif.soap import BOMB, ENTITY
+from tests.fakes.onvif_camera import JPEG, SERVICE, FakeProfile, OnvifCamera
 
 
 def address(camera: OnvifCamera, password: str | None = None) -> Address:

@@ -1,0 +1,1 @@
+"""The services of tests/fakes/onvif_camera.py, a module each."""

@@ -1,0 +1,113 @@
+"""The fake camera's PTZ service: what moves, and presets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape, quoteattr
+
+from aiohttp import web
+
+from tests.fakes.onvif.soap import NAMESPACES, FaultError, text_of
+
+if TYPE_CHECKING:
+    from tests.fakes.onvif_camera import OnvifCamera
+
+
+class PtzService:
+    """Moves the camera."""
+
+    def __init__(self, camera: OnvifCamera) -> None:
+        self._camera = camera
+
+    def on_get_configuration_options(self, call: ElementTree.Element, request: web.Request) -> str:
+        low, high = self._camera.reach
+        both = f"<tt:Min>{low}</tt:Min><tt:Max>{high}</tt:Max>"
+        return (
+            "<tptz:GetConfigurationOptionsResponse><tptz:PTZConfigurationOptions><tt:Spaces>"
+            "<tt:ContinuousPanTiltVelocitySpace><tt:URI>u</tt:URI>"
+            f"<tt:XRange>{both}</tt:XRange><tt:YRange>{both}</tt:YRange>"
+            "</tt:ContinuousPanTiltVelocitySpace><tt:ContinuousZoomVelocitySpace><tt:URI>u"
+            f"</tt:URI><tt:XRange>{both}</tt:XRange></tt:ContinuousZoomVelocitySpace></tt:Spaces>"
+            "<tt:PTZTimeout><tt:Min>PT0S</tt:Min><tt:Max>PT60S</tt:Max></tt:PTZTimeout>"
+            "</tptz:PTZConfigurationOptions></tptz:GetConfigurationOptionsResponse>"
+        )
+
+    def on_get_nodes(self, call: ElementTree.Element, request: web.Request) -> str:
+        commands = "".join(
+            f"<tt:AuxiliaryCommands>{one}</tt:AuxiliaryCommands>"
+            for one in ("tt:Wiper|On", "tt:Wiper|Off", "tt:IRLamp|On", "tt:IRLamp|Off")
+            if self._camera.has_auxiliaries
+        )
+        return (
+            '<tptz:GetNodesResponse><tptz:PTZNode token="node0"><tt:Name>n</tt:Name>'
+            "<tt:SupportedPTZSpaces/><tt:MaximumNumberOfPresets>255</tt:MaximumNumberOfPresets>"
+            f"<tt:HomeSupported>true</tt:HomeSupported>{commands}</tptz:PTZNode>"
+            "</tptz:GetNodesResponse>"
+        )
+
+    def on_continuous_move(self, call: ElementTree.Element, request: web.Request) -> str:
+        self._camera.find_profile(call)
+        self._camera.own_timeout = text_of(call, "Timeout")
+        if self._camera.own_timeout and self._camera.takes_no_timeout:
+            raise FaultError("ter:TimeoutNotSupported", "no timeout here")
+        low, high = self._camera.reach
+        for name in ("PanTilt", "Zoom"):
+            found = call.find(f".//tt:{name}", NAMESPACES)
+            if found is not None:
+                speeds = tuple(float(found.get(axis, "0")) for axis in ("x", "y"))
+                if not all(low <= speed <= high for speed in speeds):
+                    raise FaultError("ter:InvalidVelocity", "too fast")
+                self._camera.moving[name] = speeds if name == "PanTilt" else speeds[:1]
+        return "<tptz:ContinuousMoveResponse/>"
+
+    def on_stop(self, call: ElementTree.Element, request: web.Request) -> str:
+        for name in ("PanTilt", "Zoom"):
+            if text_of(call, name) == "true":
+                self._camera.moving.pop(name, None)
+        return "<tptz:StopResponse/>"
+
+    def on_send_auxiliary_command(self, call: ElementTree.Element, request: web.Request) -> str:
+        self._camera.auxiliary.append(text_of(call, "AuxiliaryData"))
+        return (
+            "<tptz:SendAuxiliaryCommandResponse><tptz:AuxiliaryResponse>ok"
+            "</tptz:AuxiliaryResponse></tptz:SendAuxiliaryCommandResponse>"
+        )
+
+    def on_get_presets(self, call: ElementTree.Element, request: web.Request) -> str:
+        inner = "".join(
+            f"<tptz:Preset token={quoteattr(token)}><tt:Name>{escape(name)}</tt:Name>"
+            "</tptz:Preset>"
+            for token, name in self._camera.presets.items()
+        )
+        return f"<tptz:GetPresetsResponse>{inner}</tptz:GetPresetsResponse>"
+
+    def on_set_preset(self, call: ElementTree.Element, request: web.Request) -> str:
+        token = text_of(call, "PresetToken")
+        if token and token not in self._camera.presets:
+            raise FaultError("ter:NoToken", "No token")
+        token = token or str(max((int(one) for one in self._camera.presets), default=0) + 1)
+        if not self._camera.forgets_presets:
+            self._camera.presets[token] = text_of(call, "PresetName") or self._camera.presets.get(
+                token, ""
+            )
+        if self._camera.is_tongue_tied:
+            return "<tptz:SetPresetResponse/>"
+        return (
+            f"<tptz:SetPresetResponse><tptz:PresetToken>{token}</tptz:PresetToken>"
+            "</tptz:SetPresetResponse>"
+        )
+
+    def on_goto_preset(self, call: ElementTree.Element, request: web.Request) -> str:
+        self._camera.at_preset = self._find_preset(call)
+        return "<tptz:GotoPresetResponse/>"
+
+    def on_remove_preset(self, call: ElementTree.Element, request: web.Request) -> str:
+        del self._camera.presets[self._find_preset(call)]
+        return "<tptz:RemovePresetResponse/>"
+
+    def _find_preset(self, call: ElementTree.Element) -> str:
+        token = text_of(call, "PresetToken")
+        if token not in self._camera.presets:
+            raise FaultError("ter:NoToken", "No token")
+        return token
