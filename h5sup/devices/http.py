@@ -86,7 +86,7 @@ class DeviceHttp:
         find_timeout_s: float = FIND_TIMEOUT_S,
     ) -> None:
         self.place: HttpPort | None = None
-        """Where it is asked; set by find()."""
+        """Where it is asked, once it was found."""
         self._host = host.removeprefix("[").removesuffix("]")
         self._user = user
         self._password = password
@@ -102,8 +102,8 @@ class DeviceHttp:
 
     async def find(
         self, places: Iterable[HttpPort], path: str, recognises: Callable[[bytes], bool]
-    ) -> None:
-        """Set `place` to where `path` is answered, asking everywhere at once and with no login.
+    ) -> HttpPort:
+        """Return and keep where `path` is answered, asking everywhere at once and with no login.
 
         Found is what asks for a digest login, and what answers without any in a form that
         `recognises` knows.
@@ -118,6 +118,7 @@ class DeviceHttp:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         self._digest = (self._make_digest(),)
+        return self.place
 
     async def ask(self, method: Method, path: str, body: bytes = b"", kind: str = "") -> Answer:
         """Ask for a path with its query; `kind` is the body's media type. find() comes first."""

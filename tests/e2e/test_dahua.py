@@ -10,8 +10,9 @@ import pytest
 from tests.e2e.client import Client
 from tests.e2e.server import Server
 from tests.fakes.clips import Clips
-from tests.fakes.dahua_recorder import PASSWORD, USER, FakeDahua, Recorded, Slot, rtsp_paths
+from tests.fakes.dahua_recorder import FakeDahua, Recorded, Slot, rtsp_paths
 from tests.fakes.rtsp_camera import RtspCamera
+from tests.fakes.web_recorder import PASSWORD, USER
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 

@@ -6,26 +6,19 @@ Media it has none: run tests/fakes/rtsp_camera.py beside it, with the `places` a
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import json
-import re
 import secrets
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from enum import Enum
-from types import TracebackType
-from typing import Self
+from typing import ClassVar
 
 from aiohttp import web
 
-from h5sup.config.model import DeviceConfig
+from h5sup.config.model import DeviceConfig, DeviceType
+from h5sup.devices.dahua.api import DahuaRecorder
+from tests.fakes.web_recorder import Fault, WebRecorder
 
-USER, PASSWORD = "admin", "p:a/s@s wörd"
-PAIR = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,]+))')
-HUGE_BYTES = 50_000_000
 SYSTEM_INFO = "/cgi-bin/magicBox.cgi"
 TITLES = "ChannelTitle"
 STATE = "/cgi-bin/api/LogicDeviceManager/getCameraState"
@@ -37,22 +30,6 @@ CODES = frozenset(
         *("GotoPreset", "SetPreset", "ClearPreset", "AuxOn", "AuxOff"),
     }
 )
-
-
-class Fault(Enum):
-    """How it treats whoever is logged in."""
-
-    SILENT = "never answers"
-    SLOW = "a letter a moment, without end"
-    BINARY = "what is no text"
-    EMPTY = "nothing"
-    NESTED = "JSON of a great depth"
-    HUGE = "50 MB"
-    REDIRECTS = "302 to `location`"
-    BUSY = "503"
-    CLOSES = "hangs up in the middle"
-    SAME_PAGE = "every page of a search is the first one"
-    CUT_PAGE = "pages announce one recording more than they have"
 
 
 @dataclass
@@ -86,16 +63,16 @@ class Finder:
 
 
 @dataclass
-class FakeDahua:
+class FakeDahua(WebRecorder[DahuaRecorder]):
     """Use it in `async with`; every field may be changed while it runs."""
 
+    device_type: ClassVar[DeviceType] = "dahua"
+    sdk_port: ClassVar[int] = 37777
+
     slots: list[Slot] = field(default_factory=list)
-    user: str = USER
-    password: str = PASSWORD
     knows_state: bool = True
     tells_titles: bool = True
     tells_ports: bool = True
-    rtsp_port: int = 554
     ahead: timedelta = timedelta(hours=8)
     """How far its clock is ahead of UTC."""
     tells_time: bool = True
@@ -109,20 +86,9 @@ class FakeDahua:
     refuses_with: int = 400
     """The status of a refusal; 200 as old firmware has it."""
     names_presets: bool = True
-    lock_after: int = 5
     lock_status: int = 401
     lock_text: str = "User Locked! Please try again after 30 minutes."
-    faults: dict[str, Fault] = field(default_factory=dict)
-    """By the beginning of a path, or any part of its query."""
-    location: str = "http://127.0.0.1:9/"
-    is_behind_redirect: bool = False
-    """Redirects also who is not logged in."""
-    closes_each: bool = False
 
-    port: int = 0
-    requests: list[str] = field(default_factory=list)
-    """Paths with queries of all that were logged in."""
-    wrong_logins: int = 0
     moving: dict[int, dict[str, tuple[int, int]]] = field(default_factory=dict)
     """By the slot's number from 1: codes and their speeds."""
     switched: dict[tuple[int, str], bool] = field(default_factory=dict)
@@ -130,90 +96,14 @@ class FakeDahua:
     looks_at: dict[int, int] = field(default_factory=dict)
     finders: dict[str, Finder] = field(default_factory=dict)
     most_finders: int = 0
-    _nonces: set[str] = field(default_factory=set)
 
-    def config(self, **changes: object) -> DeviceConfig:
-        """Return how this device stands in config.json."""
-        values: dict[str, object] = {
-            "token": "nvr", "type": "dahua", "host": "127.0.0.1", "port": 37777,
-            "user": self.user, "password": self.password, "http_port": self.port,
-        }  # fmt: skip
-        return DeviceConfig(**(values | changes))  # type: ignore[arg-type]  # tests name the keys
+    def recorder(
+        self, config: DeviceConfig, *, timeout_s: float, find_timeout_s: float
+    ) -> DahuaRecorder:
+        """Return h5sup's side of it."""
+        return DahuaRecorder(config, timeout_s=timeout_s, find_timeout_s=find_timeout_s)
 
-    def expire_nonces(self) -> None:
-        """Take no login that was computed so far."""
-        self._nonces.clear()
-
-    async def __aenter__(self) -> Self:
-        server = web.Server(self._handle)
-        self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._runner.cleanup()
-
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        body = (await request.read()).decode()
-        if self.is_behind_redirect:
-            return web.Response(status=302, headers={"Location": self.location})
-        if (refusal := self._check_login(request)) is not None:
-            return refusal
-        self.requests.append(request.path_qs)
-        fault = next(
-            (fault for part, fault in self.faults.items() if part in request.path_qs), None
-        )
-        if fault not in (None, Fault.SAME_PAGE, Fault.CUT_PAGE):
-            return await self._misbehave(request, fault)
-        answer = self._answer(request, body)
-        if self.closes_each:
-            answer.force_close()
-        return answer
-
-    # Login
-
-    def _check_login(self, request: web.BaseRequest) -> web.Response | None:
-        """Return a refusal, or None; digest as in RFC 7616, whose nonces it takes for good."""
-        if not self.user:
-            return None
-        scheme, _, rest = request.headers.get("Authorization", "").partition(" ")
-        if scheme != "Digest":
-            return self._refuse()
-        if self.is_locked:
-            return self._refuse(lock=True)
-        said = {key: quoted or plain for key, quoted, plain in PAIR.findall(rest)}
-        if said.get("nonce") not in self._nonces or said.get("uri") != request.path_qs:
-            return self._refuse()
-        if said.get("response") != self._expected(request.method, said):
-            self.wrong_logins += 1
-            return self._refuse(lock=self.is_locked)
-        self.wrong_logins = 0
-        return None
-
-    @property
-    def is_locked(self) -> bool:
-        """Return whether it takes no login at all, the right one included."""
-        return self.wrong_logins >= self.lock_after
-
-    def _expected(self, method: str, said: dict[str, str]) -> str:
-        def md5(*parts: str) -> str:
-            return hashlib.md5(":".join(parts).encode()).hexdigest()
-
-        secret = md5(self.user, said["realm"], self.password)
-        rest = (said["nonce"], said["nc"], said["cnonce"], said["qop"])
-        return md5(secret, *rest, md5(method, said["uri"]))
-
-    def _refuse(self, *, lock: bool = False) -> web.Response:
-        nonce = secrets.token_hex(16)
-        self._nonces.add(nonce)
+    def _refusal(self, nonce: str, *, lock: bool) -> web.Response:
         text = self.lock_text if lock else "Invalid Authority!"
         answer = web.Response(
             status=self.lock_status if lock else 401, text=f"Error\r\n{text}\r\n"
@@ -224,47 +114,20 @@ class FakeDahua:
             )
         return answer
 
-    # Faults
+    def _answer_badly(self, fault: Fault) -> web.Response:
+        return web.Response(
+            body={
+                Fault.BINARY: bytes(range(256)) * 100,
+                Fault.NESTED: b'{"states":' + b"[" * 200_000,
+                Fault.EMPTY: b"",
+            }[fault]
+        )
 
-    async def _misbehave(
-        self, request: web.BaseRequest, fault: Fault | None
-    ) -> web.StreamResponse:
-        match fault:
-            case Fault.SILENT:
-                await asyncio.Event().wait()
-            case Fault.SLOW:
-                return await self._drip(request)
-            case Fault.HUGE:
-                return await self._pour(request)
-            case Fault.BINARY:
-                return web.Response(body=bytes(range(256)) * 100)
-            case Fault.NESTED:
-                return web.Response(text='{"states":' + "[" * 200_000)
-            case Fault.REDIRECTS:
-                return web.Response(status=302, headers={"Location": self.location})
-            case Fault.BUSY:
-                return web.Response(status=503, text="Error\r\nDevice is busy\r\n")
-            case Fault.CLOSES:
-                assert request.transport is not None
-                request.transport.abort()
-            case _:  # an empty answer
-                pass
-        return web.Response()
+    def _padding(self) -> bytes:
+        return b"serialNumber=1\r\n"
 
-    async def _drip(self, request: web.BaseRequest) -> web.StreamResponse:
-        answer = web.StreamResponse()
-        await answer.prepare(request)
-        while True:
-            await answer.write(b"a")
-            await asyncio.sleep(0.05)
-
-    async def _pour(self, request: web.BaseRequest) -> web.StreamResponse:
-        answer = web.StreamResponse()
-        await answer.prepare(request)
-        with suppress(ConnectionError):
-            for _ in range(HUGE_BYTES // 100_000):
-                await answer.write(b"serialNumber=1\r\n" * 6250)
-        return answer
+    def _busy(self) -> web.Response:
+        return web.Response(status=503, text="Error\r\nDevice is busy\r\n")
 
     # CGI
 

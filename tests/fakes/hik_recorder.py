@@ -6,27 +6,20 @@ Media it has none: run tests/fakes/rtsp_camera.py beside it, with the `places` a
 
 from __future__ import annotations
 
-import asyncio
 import gzip
-import hashlib
 import re
-import secrets
-import ssl
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
-from types import TracebackType
-from typing import Self
+from typing import ClassVar
 from xml.sax.saxutils import escape, unescape
 
 from aiohttp import web
 
-from h5sup.config.model import DeviceConfig
+from h5sup.config.model import DeviceConfig, DeviceType
+from h5sup.devices.hik.api import HikRecorder
+from tests.fakes.web_recorder import Fault, WebRecorder
 
-USER, PASSWORD = "admin", "p:a/s@s wörd"
-PAIR = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,]+))')
 NAMESPACE = 'version="2.0" xmlns="http://www.isapi.org/ver20/XMLSchema"'
 HEAD = '<?xml version="1.0" encoding="UTF-8" ?>\n'
 BOMB = HEAD + (
@@ -37,23 +30,6 @@ EXTERNAL = HEAD + (
     '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]>'
     "<DeviceInfo><deviceName>&x;</deviceName></DeviceInfo>"
 )
-HUGE_BYTES = 50_000_000
-
-
-class Fault(Enum):
-    """How it treats whoever is logged in."""
-
-    SILENT = "never answers"
-    SLOW = "a letter a second"
-    BROKEN_XML = "half a document"
-    BOMB = "XML with entities"
-    EXTERNAL = "XML with an entity out of a file"
-    HUGE = "50 MB"
-    PACKED = "gzip that nobody asked for"
-    REDIRECTS = "302 to `location`"
-    BUSY = "503"
-    CLOSES = "hangs up in the middle"
-    SAME_PAGE = "every page of a search is the first one"
 
 
 @dataclass
@@ -75,11 +51,12 @@ class Recorded:
 
 
 @dataclass
-class FakeHik:
+class FakeHik(WebRecorder[HikRecorder]):
     """Use it in `async with`; every field may be changed while it runs."""
 
-    user: str = USER
-    password: str = PASSWORD
+    device_type: ClassVar[DeviceType] = "hik"
+    sdk_port: ClassVar[int] = 8000
+
     kind: str = "NVR"
     ip: list[Slot] | None = field(default_factory=list)
     """None: it has no such list, as a camera."""
@@ -88,7 +65,6 @@ class FakeHik:
     """What it lists as sent: 101, 102 ..."""
     knows_status: bool = True
     tells_ports: bool = True
-    rtsp_port: int = 554
     zone: str = "CST-8:00:00"
     local_time: str = "2026-11-24T10:00:00+08:00"
     tells_time: bool = True
@@ -99,23 +75,9 @@ class FakeHik:
     """By which way it can be steered: PTZCtrlProxy, PTZCtrl or neither."""
     refuses_with: int = 403
     """What it says of the other way."""
-    lock_after: int = 5
-    faults: dict[str, Fault] = field(default_factory=dict)
-    """By the beginning of a path."""
-    location: str = "http://127.0.0.1:9/"
-    is_behind_redirect: bool = False
-    """Redirects also who is not logged in."""
     schemes: tuple[str, ...] = ("Digest",)
     """Which logins it offers, in this order: Digest, old Digest, Basic."""
-    tls: ssl.SSLContext | None = None
-    refusals: int = 0
-    """How often it asked for a login."""
-    closes_each: bool = False
 
-    port: int = 0
-    requests: list[tuple[str, str, str]] = field(default_factory=list)
-    """Method, path with query, and body of all that were logged in."""
-    wrong_logins: int = 0
     moving: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     focus: dict[int, int] = field(default_factory=dict)
     iris: dict[int, int] = field(default_factory=dict)
@@ -123,89 +85,14 @@ class FakeHik:
     presets: dict[tuple[int, int], str] = field(default_factory=dict)
     """By channel and number."""
     looks_at: dict[int, int] = field(default_factory=dict)
-    _nonces: set[str] = field(default_factory=set)
 
-    def config(self, **changes: object) -> DeviceConfig:
-        """Return how this device stands in config.json."""
-        values: dict[str, object] = {
-            "token": "nvr", "type": "hik", "host": "127.0.0.1", "port": 8000,
-            "user": self.user, "password": self.password, "http_port": self.port,
-        }  # fmt: skip
-        return DeviceConfig(**(values | changes))  # type: ignore[arg-type]  # tests name the keys
+    def recorder(
+        self, config: DeviceConfig, *, timeout_s: float, find_timeout_s: float
+    ) -> HikRecorder:
+        """Return h5sup's side of it."""
+        return HikRecorder(config, timeout_s=timeout_s, find_timeout_s=find_timeout_s)
 
-    def expire_nonces(self) -> None:
-        """Take no login that was computed so far."""
-        self._nonces.clear()
-
-    async def __aenter__(self) -> Self:
-        server = web.Server(self._handle)
-        self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self.tls)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._runner.cleanup()
-
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        body = (await request.read()).decode()
-        if self.is_behind_redirect:
-            return web.Response(status=302, headers={"Location": self.location})
-        if (refusal := self._check_login(request)) is not None:
-            return refusal
-        self.requests.append((request.method, request.path_qs, body))
-        fault = next((f for path, f in self.faults.items() if request.path.startswith(path)), None)
-        if fault not in (None, Fault.SAME_PAGE):
-            return await self._misbehave(request, fault)
-        answer = self._answer(request.method, request.path, body)
-        if self.closes_each:
-            answer.force_close()
-        return answer
-
-    # Login
-
-    def _check_login(self, request: web.BaseRequest) -> web.Response | None:
-        """Return a refusal, or None; digest as in RFC 7616, whose nonces it takes for good."""
-        if not self.user:
-            return None
-        if self.is_locked:
-            return self._refuse(lock=True)
-        scheme, _, rest = request.headers.get("Authorization", "").partition(" ")
-        if scheme != "Digest":
-            return self._refuse()
-        said = {key: quoted or plain for key, quoted, plain in PAIR.findall(rest)}
-        if said.get("nonce") not in self._nonces or said.get("uri") != request.path_qs:
-            return self._refuse()
-        if said.get("response") != self._expected(request.method, said):
-            self.wrong_logins += 1
-            return self._refuse(lock=self.is_locked)
-        self.wrong_logins = 0
-        return None
-
-    @property
-    def is_locked(self) -> bool:
-        """Return whether it takes no login at all, the right one included."""
-        return self.wrong_logins >= self.lock_after
-
-    def _expected(self, method: str, said: dict[str, str]) -> str:
-        def md5(*parts: str) -> str:
-            return hashlib.md5(":".join(parts).encode()).hexdigest()
-
-        secret = md5(self.user, said["realm"], self.password)
-        rest = (said["nonce"], said["nc"], said["cnonce"], said["qop"])
-        return md5(secret, *rest, md5(method, said["uri"]))
-
-    def _refuse(self, *, lock: bool = False) -> web.Response:
-        self.refusals += 1
-        nonce = secrets.token_hex(16)
-        self._nonces.add(nonce)
+    def _refusal(self, nonce: str, *, lock: bool) -> web.Response:
         left = max(0, self.lock_after - self.wrong_logins)
         body = (
             f"{HEAD}<userCheck {NAMESPACE}><statusValue>401</statusValue>"
@@ -225,53 +112,20 @@ class FakeHik:
             answer.headers.add("WWW-Authenticate", challenges[scheme])
         return answer
 
-    # Faults
+    def _answer_badly(self, fault: Fault) -> web.Response:
+        if fault is Fault.PACKED:
+            packed = gzip.compress(b"<a>" + b" " * 2_000_000)
+            return web.Response(body=packed, headers={"Content-Encoding": "gzip"})
+        half = f"{HEAD}<DeviceInfo><model>DS"
+        return _xml({Fault.BROKEN_XML: half, Fault.BOMB: BOMB, Fault.EXTERNAL: EXTERNAL}[fault])
 
-    async def _misbehave(
-        self, request: web.BaseRequest, fault: Fault | None
-    ) -> web.StreamResponse:
-        texts = {Fault.BROKEN_XML: f"{HEAD}<DeviceInfo><model>DS", Fault.BOMB: BOMB}
-        texts[Fault.EXTERNAL] = EXTERNAL
-        match fault:
-            case Fault.SILENT:
-                await asyncio.Event().wait()
-            case Fault.SLOW:
-                return await self._drip(request)
-            case Fault.HUGE:
-                return await self._pour(request)
-            case Fault.PACKED:
-                packed = gzip.compress(b"<a>" + b" " * 2_000_000)
-                return web.Response(body=packed, headers={"Content-Encoding": "gzip"})
-            case Fault.REDIRECTS:
-                return web.Response(status=302, headers={"Location": self.location})
-            case Fault.BUSY:
-                return _status(503, "Device Busy", "deviceBusy")
-            case Fault.CLOSES:
-                assert request.transport is not None
-                request.transport.abort()
-            case _:
-                assert fault is not None
-                return _xml(texts[fault])
-        return web.Response()
-
-    async def _drip(self, request: web.BaseRequest) -> web.StreamResponse:
-        answer = web.StreamResponse()
-        await answer.prepare(request)
-        while True:
-            await answer.write(b" ")
-            await asyncio.sleep(0.05)
-
-    async def _pour(self, request: web.BaseRequest) -> web.StreamResponse:
-        answer = web.StreamResponse()
-        await answer.prepare(request)
-        with suppress(ConnectionError):
-            for _ in range(HUGE_BYTES // 100_000):
-                await answer.write(b" " * 100_000)
-        return answer
+    def _busy(self) -> web.Response:
+        return _status(503, "Device Busy", "deviceBusy")
 
     # ISAPI
 
-    def _answer(self, method: str, path: str, body: str) -> web.Response:
+    def _answer(self, request: web.BaseRequest, body: str) -> web.Response:
+        method, path = request.method, request.path
         fixed = {
             "/ISAPI/System/deviceInfo": self._device_info,
             "/ISAPI/System/time": self._time,

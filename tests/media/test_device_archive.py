@@ -22,9 +22,9 @@ from h5sup.recording.playback.converter import Kit
 from tests.conftest import child_processes
 from tests.fakes.clips import Clips
 from tests.fakes.fragments import fragments_of, gops_of
-from tests.fakes.hik_recorder import PASSWORD, USER
 from tests.fakes.recorded import BEGIN_US, SECOND_US
 from tests.fakes.rtsp_camera import RtspCamera
+from tests.fakes.web_recorder import PASSWORD, USER
 from tests.media import test_device_playback as of_playback
 from tests.media.test_archive import TOKEN, Room, failure_of, probe, shown
 from tests.media.test_device_playback import QUICK, Recordings

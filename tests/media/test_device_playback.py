@@ -35,9 +35,10 @@ from tests.conftest import child_processes
 from tests.fakes import dahua_recorder, hik_recorder
 from tests.fakes.clips import Clips, decode_frame_indexes
 from tests.fakes.dahua_recorder import FakeDahua
-from tests.fakes.hik_recorder import PASSWORD, USER, FakeHik
+from tests.fakes.hik_recorder import FakeHik
 from tests.fakes.nvr import MemoryStore
 from tests.fakes.rtsp_camera import RtspCamera
+from tests.fakes.web_recorder import PASSWORD, USER
 from tests.media.test_playback import Watched, runs_from
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)  # shows the clip's first picture: 200 in 8 s

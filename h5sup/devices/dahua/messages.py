@@ -41,7 +41,6 @@ MAX_CHANNEL = 1024
 MAX_NAME_LETTERS = 128
 MAX_PRESETS = 255
 SPEED_STEPS = 8
-DEFAULT_RTSP_PORT = 554
 PAGE = 100  # the most that the document allows for findNextFile
 LINE = re.compile(r"([A-Za-z_][\w.\[\]]{0,127})=(.*)")
 STAMP = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})[ T](\d{1,2}):(\d{1,2}):(\d{1,2})")

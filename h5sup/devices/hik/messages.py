@@ -38,7 +38,6 @@ MAX_CHANNEL = 1024
 MAX_NAME_LETTERS = 128
 MAX_PRESETS = 300
 SPEED_STEPS = 100  # of pan, tilt, zoom, focus and iris
-DEFAULT_RTSP_PORT = 554
 PAGE = 40  # what the smallest devices take for maxResults
 PROLOGUE = '<?xml version="1.0" encoding="UTF-8"?>'
 NAMESPACE = 'version="2.0" xmlns="http://www.isapi.org/ver20/XMLSchema"'

@@ -1,4 +1,4 @@
-"""Pictures of a Hikvision recorder, live and recorded, read by the commands of h5sup."""
+"""Pictures of each maker's recorder, live and recorded, read by the commands of h5sup."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 
 from h5sup.config.profile import Profile
-from h5sup.devices.hik.api import HikRecorder
-from h5sup.devices.model import MediaAddress
+from h5sup.devices.model import MediaAddress, Recorder
 from h5sup.ffmpeg.command import Legs, build_ingest
 from h5sup.ffmpeg.media import Input, Tracks
 from h5sup.ffmpeg.probe import probe
 from h5sup.ffmpeg.process import Launcher
 from h5sup.ffmpeg.tools import Tools, find_tools
 from tests.fakes.clips import Clips, decode_frame_indexes
-from tests.fakes.hik_recorder import PASSWORD, USER, FakeHik, Slot, rtsp_paths
+from tests.fakes.recorders import MODULES, make_recorder
 from tests.fakes.rtsp_camera import RtspCamera
+from tests.fakes.web_recorder import PASSWORD, USER, opened
 
 pytestmark = pytest.mark.media
 
@@ -31,18 +31,15 @@ STDOUT = 1
 MIDNIGHT = datetime(2026, 11, 23, 16, tzinfo=UTC)
 
 
-@pytest.fixture
-async def recorder(clips: Clips) -> AsyncIterator[HikRecorder]:
-    """Give a recorder with one camera, whose password is a nuisance in a URL."""
-    paths = rtsp_paths([1], "h264_aac", "h264_fps15")
-    async with (
-        RtspCamera(clips, [], user=USER, password=PASSWORD, **paths) as rtsp,
-        FakeHik(ip=[Slot(1, "Gate")], rtsp_port=rtsp.port) as fake,
-    ):
-        recorder = HikRecorder(fake.config())
-        await recorder.channels()
-        yield recorder
-        await recorder.close()
+@pytest.fixture(params=["hik", "dahua"])
+async def recorder(clips: Clips, request: pytest.FixtureRequest) -> AsyncIterator[Recorder]:
+    """Give a recorder with two cameras, whose password is a nuisance in a URL."""
+    paths = MODULES[request.param].rtsp_paths([1, 2], "h264_aac", "h264_fps15")
+    async with RtspCamera(clips, [], user=USER, password=PASSWORD, **paths) as rtsp:
+        fake = make_recorder(request.param, cameras=2, rtsp_port=rtsp.port)
+        async with fake, opened(fake) as recorder:
+            await recorder.channels()
+            yield recorder
 
 
 @pytest.fixture
@@ -81,9 +78,9 @@ async def read(tools: Tools, source: Input, tracks: Tracks, until_bytes: int) ->
 
 
 async def test_both_live_pictures_are_played(
-    recorder: HikRecorder, tools: Tools, launcher: Launcher
+    recorder: Recorder, tools: Tools, launcher: Launcher
 ) -> None:
-    main, sub = (to_input(recorder.live(1, sub=which)) for which in (False, True))
+    main, sub = (to_input(recorder.live(2, sub=which)) for which in (False, True))
     tracks, small = await asyncio.gather(probe(tools, launcher, main), probe(tools, launcher, sub))
     assert (round(tracks.video.fps), round(small.video.fps)) == (FPS, 15)
     assert tracks.audio is not None
@@ -95,10 +92,10 @@ async def test_both_live_pictures_are_played(
 
 
 async def test_a_recording_is_played_from_where_it_was_asked_for(
-    recorder: HikRecorder, tools: Tools, launcher: Launcher
+    recorder: Recorder, tools: Tools, launcher: Launcher
 ) -> None:
     begin = MIDNIGHT + timedelta(seconds=3)
-    source = to_input(recorder.playback(1, begin, begin + timedelta(seconds=1)))
+    source = to_input(recorder.playback(2, begin, begin + timedelta(seconds=1)))
     tracks = await probe(tools, launcher, source)
     written = await read(tools, source, tracks, 10**9)
     shown = await asyncio.to_thread(decode_frame_indexes, written, tools.ffmpeg)
