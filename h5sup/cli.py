@@ -1,6 +1,6 @@
 """The command line: serve, or one of the things that are done and over.
 
-`run.py` calls `main()`; what it starts is built in app.py.
+`run.py` calls `main()`; what it starts is built in app/.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from h5sup.app import Places, Server, find_places, load_all
+from h5sup.app.places import Places, find_places, load_all
+from h5sup.app.server import Server
 from h5sup.base.errors import ConfigError, H5supError
 from h5sup.base.logs import RecentLines, set_up_logging
 from h5sup.config.loading import load_config

@@ -32,7 +32,7 @@ class Caller:
 
     @property
     def services(self) -> Services:
-        """Return what app.py composed."""
+        """Return what app/routes.py composed."""
         return self.request.app[SERVICES]
 
     def may_see(self, token: str) -> bool:

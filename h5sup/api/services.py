@@ -1,4 +1,4 @@
-"""What the calls need of the rest, as small Protocols; app.py passes what has it."""
+"""What the calls need of the rest, as small Protocols; app/routes.py passes what has it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What `/metrics` answers: families of samples, collected when somebody asks.
 
-Nothing is counted here. Each service keeps its own figures; app.py lists who is to be asked.
+Nothing is counted here. Each service keeps its own figures; app/figures.py lists whom to ask.
 """
 
 from __future__ import annotations

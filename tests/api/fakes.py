@@ -1,4 +1,4 @@
-"""Stand-ins for what the REST side gets from app.py."""
+"""Stand-ins for what the REST side gets from app/."""
 
 from __future__ import annotations
 

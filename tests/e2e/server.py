@@ -46,11 +46,14 @@ async def until(
 
 def free_port() -> int:
     """Return a port that is free for UDP and TCP."""
-    with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-        tcp.bind(("127.0.0.1", 0))
-        port: int = tcp.getsockname()[1]
-        udp.bind(("127.0.0.1", port))
-        return port
+    for _ in range(20):
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", 0))
+            port: int = tcp.getsockname()[1]
+            with suppress(OSError):  # somebody's media comes in there
+                udp.bind(("127.0.0.1", port))
+                return port
+    raise AssertionError("no port is free for both UDP and TCP")
 
 
 def has_new_ffmpeg(server: Server, old: int) -> bool:

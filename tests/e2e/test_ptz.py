@@ -30,9 +30,9 @@ RUN = f"""
 import sys
 from pathlib import Path
 sys.path.insert(0, {str(ROOT)!r})
-import h5sup.app
+import h5sup.app.parts
 from h5sup.cli import main
-h5sup.app.STILL_AFTER_S = {STILL_S}
+h5sup.app.parts.STILL_AFTER_S = {STILL_S}
 sys.exit(main(sys.argv[1:], Path({str(ROOT)!r})))
 """
 USERS = [

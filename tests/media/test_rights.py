@@ -1,4 +1,4 @@
-"""Every route x everybody: the server as app.py builds it, asked for everything there is.
+"""Every route x everybody: the server as app/ builds it, asked for everything there is.
 
 What a route takes is written here once more, by hand: a new route without a line here fails.
 """
@@ -20,12 +20,12 @@ import aiohttp
 import pytest
 from aiohttp import WSMsgType
 
-from h5sup import app as app_module
 from h5sup.api.dispatch import create_api
 from h5sup.api.parameters import fields_of
 from h5sup.api.subject import CallToken
 from h5sup.api.table import CALLS
-from h5sup.app import Server
+from h5sup.app import routes
+from h5sup.app.server import Server
 from h5sup.auth.guard import Access
 from h5sup.base.logs import RecentLines, RedactingFormatter
 from h5sup.config.loading import load_config, load_profiles
@@ -258,7 +258,7 @@ async def house(folder: Path, clips: Clips, **auth: Any) -> AsyncIterator[House]
     server = await asyncio.to_thread(build, config_path)
     config_path.write_text("{")  # so that Restart refuses whoever may ask for it
     async with AsyncExitStack() as stack:
-        with patch.object(app_module, "create_api", wraps=create_api) as built:
+        with patch.object(routes, "create_api", wraps=create_api) as built:
             await server._start(stack)
         given = built.call_args.kwargs
         http = await stack.enter_async_context(

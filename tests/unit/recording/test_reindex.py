@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from h5sup.app import Places, find_places
+from h5sup.app.places import Places, find_places
 from h5sup.cli import main
 from h5sup.config.model import PathsConfig
 from h5sup.formats.isobmff.recorded import MovieWriter
