@@ -32,5 +32,8 @@ export default [
     ignores: ["**/js/app/api.js"],
     rules: { "no-restricted-globals": ["error", { name: "fetch", message: "use api.js" }] },
   },
-  { files: ["**/eslint.config.js", "tests/**/*.js"], languageOptions: { globals: globals.node } },
+  {
+    files: ["**/eslint.config.js", "tests/**/*.js", "tests/**/*.mjs"],
+    languageOptions: { globals: globals.node },
+  },
 ];
