@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -23,6 +23,7 @@ from tests.fakes.onvif.events import EventService
 from tests.fakes.onvif.imaging import ImagingService
 from tests.fakes.onvif.login import Login
 from tests.fakes.onvif.media import PICTURE, MediaService
+from tests.fakes.onvif.media2 import Media2Service
 from tests.fakes.onvif.ptz import PtzService
 from tests.fakes.onvif.soap import NAMESPACES, FaultError, envelope, fault, text_of
 
@@ -68,9 +69,17 @@ class OnvifCamera:
     says_wrong_time: bool = False
     """It says that it is three hours later than it takes it to be."""
     faults: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """Code and reason that an operation is answered with instead."""
+    """Code and reason that an operation is answered with instead; Media2's are `tr2:...`."""
     lacks: frozenset[str] = frozenset()
     """Services it does not name: `Media`, `Imaging`."""
+    services_lack: frozenset[str] = frozenset()
+    """What it names in GetCapabilities alone."""
+    media2_profiles: tuple[FakeProfile, ...] | None = None
+    """What Media2 tells; None for a camera without it."""
+    refuses_protocols: frozenset[str] = frozenset()
+    """Of Media2: `RTSP`, `RtspUnicast`."""
+    answers: dict[str, str] = field(default_factory=dict)
+    """What an operation such as `tr2:GetProfiles` is answered with instead, as XML."""
     wants_digest: bool = False
     """It takes HTTP digest alone."""
     offers_basic: bool = False
@@ -79,6 +88,8 @@ class OnvifCamera:
     """Its addresses are those of another network, and another port."""
     delay_s: float = 0.0
     is_silent: bool = False
+    hangs_on: str = ""
+    """The one operation that it never answers."""
     answer_with: bytes | None = None
     """Sent instead of every answer."""
     is_huge: bool = False
@@ -120,6 +131,7 @@ class OnvifCamera:
         self._services: dict[str, object] = {
             "tds": DeviceService(self),
             "trt": MediaService(self),
+            "tr2": Media2Service(self),
             "tptz": PtzService(self),
             "timg": ImagingService(self),
             "tev": self._events,
@@ -173,10 +185,13 @@ class OnvifCamera:
         """Forget who listens, as a camera does that was switched off."""
         self._events.drop_subscriptions()
 
-    def find_profile(self, call: ElementTree.Element) -> FakeProfile:
-        """Return the profile that a call names."""
+    def find_profile(
+        self, call: ElementTree.Element, among: Sequence[FakeProfile] | None = None
+    ) -> FakeProfile:
+        """Return the profile that a call names, of all or some."""
         token = text_of(call, "ProfileToken")
-        for profile in self.profiles:
+        every = (*self.profiles, *(self.media2_profiles or ()))
+        for profile in every if among is None else among:
             if profile.token == token:
                 return profile
         raise FaultError("ter:NoProfile", "no such profile")
@@ -222,22 +237,27 @@ class OnvifCamera:
         assert body is not None
         (call,) = body
         namespace, _, operation = call.tag.removeprefix("{").rpartition("}")
-        self.asked.append(operation)
+        prefix = next((short for short, uri in NAMESPACES.items() if uri == namespace), "")
+        name = f"tr2:{operation}" if prefix == "tr2" else operation
+        self.asked.append(name)
         is_open = operation in OPEN and not self.hides_clock
         if not is_open and self.user:
             refusal = self._check_login(request, message)
             if refusal is not None:
                 return refusal
+        if name == self.hangs_on:
+            await self._never.wait()
         try:
-            if operation in self.faults:
-                raise FaultError(*self.faults[operation])  # noqa: TRY301 (answered below)
-            told = self._find_answer(namespace, operation)(call, request)
+            if name in self.faults:
+                raise FaultError(*self.faults[name])  # noqa: TRY301 (answered below)
+            if name in self.answers:
+                return self._envelope(self.answers[name])
+            told = self._find_answer(prefix, operation)(call, request)
             return self._envelope(told if isinstance(told, str) else await told)
         except FaultError as error:
             return self._fault(error)
 
-    def _find_answer(self, namespace: str, operation: str) -> Callable[..., str | Awaitable[str]]:
-        prefix = next((short for short, uri in NAMESPACES.items() if uri == namespace), "")
+    def _find_answer(self, prefix: str, operation: str) -> Callable[..., str | Awaitable[str]]:
         name = re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()
         service = self._services.get(prefix)
         answer: Callable[..., str | Awaitable[str]] | None = getattr(service, f"on_{name}", None)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
@@ -16,21 +15,21 @@ from yarl import URL
 from h5sup.base.clock import utc_now
 from h5sup.devices.model import DEVICE_TIMEOUT_S, DeviceError, DeviceFailure
 from h5sup.devices.onvif.connection import Address, Connection, Reply
+from h5sup.devices.onvif.envelope import SoapFaultError, not_understood
+from h5sup.devices.onvif.media import FORGIVABLE, MEDIA_SERVICES, find_picture, list_profiles
 from h5sup.devices.onvif.messages import (
+    CAPABILITIES,
     OnvifProfile,
     path_of,
     read_capabilities,
-    read_profiles,
+    read_services,
     read_time,
-    read_uri,
-    rehost,
 )
-from h5sup.devices.onvif.soap import Book, Login, SoapFaultError, not_understood
+from h5sup.devices.onvif.soap import Book, Login
 
 SAME_TIME = timedelta(minutes=1)  # between what it says is its time, and the Date of its HTTP
 FORGIVEN_AFTER_S = 600.0  # a camera that starts refuses logins for a while
 LOCKED_S = 1800.0  # the longest lock that makers have in their manuals
-AT_ONCE = 4  # small cameras answer few requests side by side
 NEWS_S = 0.5  # main and sub input ask at the same moment
 MAX_PICTURE_BYTES = 8_000_000
 JPEG_START = b"\xff\xd8"
@@ -79,14 +78,13 @@ class Camera:
             if loop.time() - self._asked < NEWS_S and self._profiles:
                 return self._profiles
             self.forget()  # it may have moved, or have another clock now
-            answer = await self.ask("media", "GetProfiles")
-            found = read_profiles(answer)
+            found = await list_profiles(self, self.address.host)
             if not found:
                 raise DeviceError(
                     DeviceFailure.NOT_UNDERSTOOD, f"{self.address.shown} offers no video profile"
                 )
             self._has_been_good = True
-            self._profiles = await self._find_urls(found)
+            self._profiles = found
             self._asked = loop.time()
             return self._profiles
 
@@ -104,8 +102,7 @@ class Camera:
         if self._no_picture is not None:
             raise DeviceError(self._no_picture.failure, str(self._no_picture))
         async with self.in_time():
-            answer = await self.ask("media", "GetSnapshotUri", {"ProfileToken": profile})
-            uri = read_uri(answer)
+            uri = await find_picture(self, profile, self._profiles)
             reply = await self._connection.get(
                 self._place_of_picture(uri), max_bytes=MAX_PICTURE_BYTES
             )
@@ -146,9 +143,11 @@ class Camera:
         except SoapFaultError as fault:
             raise self._as_error(fault, operation) from fault
 
-    def has_service(self, service: str) -> bool:
-        """Return whether it said that it has a service; True before it was asked."""
-        return self._services is None or service in self._services
+    async def services(self) -> Set[str]:
+        """Return which services it has; raises DeviceError."""
+        self._bear_refusal()
+        await self._meet()
+        return frozenset(self._services or ())
 
     async def _meet(self) -> None:
         """Learn its clock and the addresses of its services, once."""
@@ -157,18 +156,41 @@ class Camera:
                 return
             self._bear_refusal()
             await self._learn_time()
-            try:
-                answer = await self._call(
-                    "device", "GetCapabilities", {"Category": ["All"]}, self.address.url
-                )
-            except SoapFaultError as fault:
-                raise self._as_error(fault, "GetCapabilities") from fault
-            services = read_capabilities(answer)
-            if "media" not in services:
+            services = await self._learn_services()
+            if not services.keys() & MEDIA_SERVICES:
                 raise DeviceError(
                     DeviceFailure.UNSUPPORTED, f"{self.address.shown} has no media service"
                 )
             self._services = services
+
+    async def _learn_services(self) -> dict[str, str]:
+        """Ask what it has: GetServices alone tells Media2, and old cameras don't know it.
+
+        GetCapabilities is asked too unless that told everything: some cameras tell there of
+        services that the newer list lacks.
+        """
+        services: dict[str, str] = {}
+        try:
+            answer = await self._ask_device("GetServices", {"IncludeCapability": False})
+            services = read_services(answer)
+        except DeviceError as error:
+            if error.failure not in FORGIVABLE:
+                raise
+        if services.keys() >= CAPABILITIES.keys():
+            return services
+        try:
+            answer = await self._ask_device("GetCapabilities", {"Category": ["All"]})
+        except DeviceError as error:
+            if error.failure not in FORGIVABLE or not services.keys() & MEDIA_SERVICES:
+                raise
+            return services
+        return {**read_capabilities(answer), **services}
+
+    async def _ask_device(self, operation: str, parameters: Mapping[str, Any]) -> Any:
+        try:
+            return await self._call("device", operation, parameters, self.address.url)
+        except SoapFaultError as fault:
+            raise self._as_error(fault, operation) from fault
 
     async def _learn_time(self) -> None:
         """Ask for its clock, which needs no login (Core §5.9.4), or take HTTP's word for it."""
@@ -261,29 +283,6 @@ class Camera:
         if told.host == self.address.bare_host and told.port and told.scheme == "http":
             return here.with_port(told.port)
         return here
-
-    async def _find_urls(self, profiles: Sequence[OnvifProfile]) -> list[OnvifProfile]:
-        gate = asyncio.Semaphore(AT_ONCE)
-
-        async def find(profile: OnvifProfile) -> OnvifProfile:
-            setup = {"Stream": "RTP-Unicast", "Transport": {"Protocol": "RTSP"}}
-            given = {"StreamSetup": setup, "ProfileToken": profile.token}
-            async with gate:
-                try:
-                    uri = read_uri(await self.ask("media", "GetStreamUri", given))
-                except DeviceError as error:
-                    if error.failure is not DeviceFailure.NOT_UNDERSTOOD:
-                        raise
-                    return profile  # one profile without an address is no reason to lose all
-            return replace(profile, url=rehost(uri, self.address.host))
-
-        # one alone first: a login that is refused is refused once, not four times
-        first = await find(profiles[0])
-        rest = await asyncio.gather(*(find(one) for one in profiles[1:]), return_exceptions=True)
-        for outcome in rest:
-            if isinstance(outcome, BaseException):
-                raise outcome
-        return [first, *(one for one in rest if isinstance(one, OnvifProfile))]
 
     def _as_error(self, fault: SoapFaultError, operation: str) -> DeviceError:
         if fault.is_lock and not fault.is_about_time:

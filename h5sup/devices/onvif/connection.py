@@ -15,7 +15,8 @@ from yarl import URL
 
 from h5sup.devices.http import Digest, is_digest, list_challenges
 from h5sup.devices.model import DeviceError, DeviceFailure
-from h5sup.devices.onvif.soap import Message, not_understood
+from h5sup.devices.onvif.envelope import not_understood
+from h5sup.devices.onvif.soap import Message
 
 REQUEST_TIMEOUT_S = 5.0
 MAX_ANSWER_BYTES = 2_000_000  # 64 profiles with all that can be said of them are 300 kB

@@ -17,8 +17,8 @@ from yarl import URL
 
 from h5sup.devices.model import DeviceError, DeviceFailure
 from h5sup.devices.onvif.camera import Camera
+from h5sup.devices.onvif.envelope import find_child, local_name
 from h5sup.devices.onvif.messages import path_of
-from h5sup.devices.onvif.soap import find_child, local_name
 
 PULL_S = 20  # routers forget connections that are silent for longer
 LIFE_S = 60  # of a subscription that nobody renews

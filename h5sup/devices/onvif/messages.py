@@ -1,4 +1,4 @@
-"""What ONVIF cameras say, from zeep's dicts to ours. Pure: no I/O, no clock.
+"""What ONVIF cameras say, from dicts to ours. Pure: no I/O, no clock.
 
 A camera may say anything: each value is taken for what it should be or left out.
 """
@@ -16,6 +16,15 @@ MAX_PROFILES = 32
 MAX_TOKEN = 64  # ONVIF's ReferenceToken
 MAX_URL = 2048
 PLAYABLE = "H264"  # what every browser plays
+CAPABILITIES = {"media": "Media", "ptz": "PTZ", "imaging": "Imaging", "events": "Events"}
+NAMESPACES = {
+    "http://www.onvif.org/ver10/media/wsdl": "media",
+    "http://www.onvif.org/ver20/media/wsdl": "media2",
+    "http://www.onvif.org/ver20/ptz/wsdl": "ptz",
+    "http://www.onvif.org/ver20/imaging/wsdl": "imaging",
+    "http://www.onvif.org/ver10/events/wsdl": "events",
+}
+MAX_SERVICES = 64
 SPACES = {
     "pan_tilt": "ContinuousPanTiltVelocitySpace",
     "zoom": "ContinuousZoomVelocitySpace",
@@ -38,6 +47,8 @@ class OnvifProfile:
     """The token of what it looks through."""
     ptz: str
     """The token of its PTZ configuration; empty for a camera that does not move."""
+    service: str = "media"
+    """Which service tells of it: `media` or `media2`."""
     url: str = ""
     """Where it is had; empty where the camera would not say."""
 
@@ -89,43 +100,82 @@ def read_time(answer: Any) -> datetime | None:
 def read_capabilities(answer: Any) -> dict[str, str]:
     """Return the addresses of GetCapabilities by service (Device §8.1.2)."""
     found = {}
-    for service, name in (
-        ("media", "Media"),
-        ("ptz", "PTZ"),
-        ("imaging", "Imaging"),
-        ("events", "Events"),
-    ):
-        address = _text(_dig(answer, name, "XAddr"), MAX_URL)
+    for service in CAPABILITIES:
+        address = _text(_dig(answer, CAPABILITIES[service], "XAddr"), MAX_URL)
         if address:
             found[service] = address
     return found
 
 
+def read_services(answer: Any) -> dict[str, str]:
+    """Return the addresses of GetServices by service (Device §8.1.1)."""
+    found: dict[str, str] = {}
+    for raw in _list(answer)[:MAX_SERVICES]:
+        namespace = _text(_dig(raw, "Namespace"), MAX_URL).rstrip("/")
+        address = _text(_dig(raw, "XAddr"), MAX_URL)
+        if address and namespace in NAMESPACES:
+            found.setdefault(NAMESPACES[namespace], address)
+    return found
+
+
 def read_profiles(answer: Any) -> list[OnvifProfile]:
     """Return the profiles of GetProfiles (Media §5.2) that have a token and a picture."""
-    profiles = []
-    for raw in _list(answer)[:MAX_PROFILES]:
-        token = _text(_dig(raw, "token"), MAX_TOKEN)
-        encoder = _dig(raw, "VideoEncoderConfiguration")
-        if not token or not isinstance(encoder, Mapping):
-            continue
-        codec = _text(_dig(encoder, "Encoding"), 16)
-        profiles.append(
-            OnvifProfile(
-                token=token,
-                name=_text(_dig(raw, "Name"), 64),
-                codec=codec.upper().replace(".", ""),
-                width=_number(_dig(encoder, "Resolution", "Width")),
-                height=_number(_dig(encoder, "Resolution", "Height")),
-                fps=_number(_dig(encoder, "RateControl", "FrameRateLimit")),
-                bitrate_kbps=_number(_dig(encoder, "RateControl", "BitrateLimit")),
-                video_source=_text(
-                    _dig(raw, "VideoSourceConfiguration", "SourceToken"), MAX_TOKEN
-                ),
-                ptz=_text(_dig(raw, "PTZConfiguration", "token"), MAX_TOKEN),
+    return [
+        profile
+        for raw in _list(answer)[:MAX_PROFILES]
+        if (
+            profile := _read_profile(
+                raw,
+                encoder=_dig(raw, "VideoEncoderConfiguration"),
+                video_source=_dig(raw, "VideoSourceConfiguration", "SourceToken"),
+                ptz=_dig(raw, "PTZConfiguration", "token"),
+                service="media",
             )
         )
-    return profiles
+    ]
+
+
+def read_media2_profiles(answer: Any) -> list[OnvifProfile]:
+    """Return the same of Media2's GetProfiles (Media2 §5.2)."""
+    return [
+        profile
+        for raw in _list(_dig(answer, "Profiles"))[:MAX_PROFILES]
+        if (
+            profile := _read_profile(
+                raw,
+                encoder=_dig(raw, "Configurations", "VideoEncoder"),
+                video_source=_dig(raw, "Configurations", "VideoSource", "SourceToken"),
+                ptz=_dig(raw, "Configurations", "PTZ", "token"),
+                service="media2",
+            )
+        )
+    ]
+
+
+def _read_profile(
+    raw: Any, *, encoder: Any, video_source: Any, ptz: Any, service: str
+) -> OnvifProfile | None:
+    token = _text(_dig(raw, "token"), MAX_TOKEN)
+    if not token or not isinstance(encoder, Mapping):
+        return None
+    return OnvifProfile(
+        token=token,
+        name=_text(_dig(raw, "Name"), 64),
+        codec=_codec(_text(_dig(encoder, "Encoding"), 32)),
+        width=_number(_dig(encoder, "Resolution", "Width")),
+        height=_number(_dig(encoder, "Resolution", "Height")),
+        fps=_number(_dig(encoder, "RateControl", "FrameRateLimit")),
+        bitrate_kbps=_number(_dig(encoder, "RateControl", "BitrateLimit")),
+        video_source=_text(video_source, MAX_TOKEN),
+        ptz=_text(ptz, MAX_TOKEN),
+        service=service,
+    )
+
+
+def _codec(told: str) -> str:
+    """Return a codec by one name: Media2 has MIME's (RFC 4855), which some cameras give whole."""
+    name = told.upper().rpartition("/")[2].replace(".", "")
+    return "H265" if name == "HEVC" else name
 
 
 def read_uri(answer: Any) -> str:
@@ -261,7 +311,12 @@ def _text(value: Any, longest: int) -> str:
 
 
 def _number(value: Any) -> int:
-    """Return a count; 0 for what is none."""
+    """Return a count, also of a text; 0 for what is none."""
+    if isinstance(value, str):
+        try:
+            value = float(value[:32])
+        except ValueError:
+            return 0
     if isinstance(value, bool) or not isinstance(value, int | float):
         return 0
     return int(value) if math.isfinite(value) and 0 <= value <= 10_000_000 else 0

@@ -1,5 +1,7 @@
 """SOAP 1.2 as ONVIF has it (Core specification §5), written and read by onvif-zeep's WSDL files.
 
+Media2, of which it has none, is written and read without (media2.py), but signed alike.
+
 Nothing here opens a connection: bytes go out, objects come in. zeep is imported when the first
 message is written, for it takes 25 MB; all here is called from threads, never from the loop.
 """
@@ -20,10 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from h5sup.devices.model import DeviceError, DeviceFailure
+from h5sup.devices.onvif.envelope import find_child, not_understood, parse
+from h5sup.devices.onvif.media2 import MEDIA2, build_envelope, read_answer
 
-SOAP_ENVELOPE = "http://www.w3.org/2003/05/soap-envelope"
-OLD_ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"  # some cameras fault in SOAP 1.1
-WS_ADDRESSING = "http://www.w3.org/2005/08/addressing"
 EVENTS = "http://www.onvif.org/ver10/events/wsdl"
 SERVICES: Mapping[str, tuple[str, str, str]] = {
     "device": ("http://www.onvif.org/ver10/device/wsdl", "devicemgmt.wsdl", "DeviceBinding"),
@@ -35,7 +36,6 @@ SERVICES: Mapping[str, tuple[str, str, str]] = {
     "subscription": (EVENTS, "events.wsdl", "SubscriptionManagerBinding"),
 }
 ADDRESSED = frozenset({"events", "pullpoint", "subscription"})  # WS-BaseNotification wants it
-MAX_REASON = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,38 +56,6 @@ class Message:
 
     body: bytes
     content_type: str
-
-
-class SoapFaultError(Exception):
-    """The camera understood and would not."""
-
-    def __init__(self, codes: Sequence[str], reason: str) -> None:
-        super().__init__(reason)
-        self.codes = frozenset(codes)
-        """Local names, from the code down to the innermost subcode."""
-        self.reason = reason
-
-    @property
-    def is_refused_login(self) -> bool:
-        """Whether it says that the name, the password or their signature are wrong."""
-        words = self.reason.lower()
-        return bool(
-            self.codes
-            & {"NotAuthorized", "FailedAuthentication", "FailedCheck", "InvalidSecurity"}
-        ) or any(word in words for word in ("not authorized", "unauthorized", "authority failure"))
-
-    @property
-    def is_about_time(self) -> bool:
-        """Whether it says that the signature's time does not suit it."""
-        words = self.reason.lower()
-        return bool(self.codes & {"MessageExpired", "InvalidTimeStamp"}) or any(
-            word in words for word in ("timestamp", "expired", "clock", "created time")
-        )
-
-    @property
-    def is_lock(self) -> bool:
-        """Whether it says that the name or our address is locked."""
-        return "lock" in self.reason.lower().replace("clock", "")
 
 
 def find_wsdl_folder() -> Path:
@@ -134,18 +102,21 @@ class Book:
         from zeep.wsdl.utils import get_or_create_header
         from zeep.wsse.username import UsernameToken
 
-        found = self._operation(service, operation)
-        envelope = found.create(**parameters).content
-        if service in ADDRESSED:
-            WsAddressingPlugin().egress(envelope, {}, found, {"address": address})
-            get_or_create_header(envelope).extend(deepcopy(one) for one in headers)
+        if service == MEDIA2:
+            envelope, action = build_envelope(operation, parameters)
+        else:
+            found = self._operation(service, operation)
+            envelope, action = found.create(**parameters).content, found.soapaction
+            if service in ADDRESSED:
+                WsAddressingPlugin().egress(envelope, {}, found, {"address": address})
+                get_or_create_header(envelope).extend(deepcopy(one) for one in headers)
         if login is not None:
             token = UsernameToken(
                 login.user, login.password, use_digest=True, created=login.now, zulu_timestamp=True
             )
             token.apply(envelope, {})
         body = etree.tostring(envelope, xml_declaration=True, encoding="UTF-8")
-        kind = f'application/soap+xml; charset=utf-8; action="{found.soapaction}"'
+        kind = f'application/soap+xml; charset=utf-8; action="{action}"'
         return Message(body, kind)
 
     def decode(self, service: str, operation: str, body: bytes) -> Any:
@@ -159,6 +130,8 @@ class Book:
         envelope = parse(body)
         if operation == "PullMessages":
             return find_child(find_child(envelope, "Body"), "PullMessagesResponse")
+        if service == MEDIA2:
+            return read_answer(envelope, operation)
         try:
             answer = self._operation(service, operation).process_reply(envelope)
         except (
@@ -208,73 +181,3 @@ def _kept_for_good() -> Iterator[None]:
         gc.freeze()
         if was_on:
             gc.enable()
-
-
-def parse(body: bytes) -> Any:
-    """Return an answer's envelope as SOAP 1.2; raises SoapFaultError, DeviceError.
-
-    Entities are neither declared nor expanded nor fetched, whatever the encoding hides them in.
-    Small faults are forgiven: cameras write `&` into names.
-    """
-    from lxml import etree
-
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        dtd_validation=False,
-        huge_tree=False,
-        recover=True,
-        remove_comments=True,
-        remove_pis=True,
-    )
-    try:
-        if b"<!DOCTYPE" in body:
-            raise not_understood("it declares a document type, which SOAP forbids")
-        envelope = etree.fromstring(body, parser)
-        if envelope is not None and envelope.getroottree().docinfo.doctype:
-            raise not_understood("it declares a document type, which SOAP forbids")
-    except (etree.XMLSyntaxError, ValueError) as error:
-        raise not_understood() from error
-    found = None if envelope is None else find_child(find_child(envelope, "Body"), "Fault")
-    if found is not None:
-        raise _read_fault(found)
-    if envelope is None or envelope.tag != f"{{{SOAP_ENVELOPE}}}Envelope":
-        raise not_understood()
-    if find_child(envelope, "Body") is None:
-        raise not_understood()
-    return envelope
-
-
-def not_understood(why: str = "it is no SOAP message") -> DeviceError:
-    """Return the error for an answer that makes no sense."""
-    return DeviceError(
-        DeviceFailure.NOT_UNDERSTOOD, f"its answer can't be read: {why}. Is it an ONVIF camera?"
-    )
-
-
-def find_child(element: Any, name: str) -> Any:
-    """Return the first child of a local name, whatever its namespace, or None."""
-    if element is None:
-        return None
-    return next((child for child in element if local_name(child) == name), None)
-
-
-def local_name(element: Any) -> str:
-    """Return an element's name without namespace."""
-    return str(element.tag).rpartition("}")[2]
-
-
-def _read_fault(fault: Any) -> SoapFaultError:
-    """Return what a fault says (SOAP 1.2 part 1 §5.4, SOAP 1.1 §4.4)."""
-    codes = [
-        str(element.text).strip().rpartition(":")[2]
-        for element in fault.iter()
-        if local_name(element) in ("Value", "faultcode") and element.text
-    ]
-    words = [
-        str(element.text).strip()
-        for element in fault.iter()
-        if local_name(element) in ("Text", "faultstring") and element.text
-    ]
-    return SoapFaultError(codes[:8], " ".join(" ".join(words).split())[:MAX_REASON])

@@ -8,13 +8,15 @@ from xml.etree import ElementTree
 
 from aiohttp import web
 
+from tests.fakes.onvif.soap import NAMESPACES
+
 if TYPE_CHECKING:
     from tests.fakes.onvif_camera import OnvifCamera
 
 
 PATHS = {
     "Media": "/onvif/Media", "PTZ": "/onvif/PTZ", "Imaging": "/onvif/Imaging",
-    "Events": "/onvif/Events",
+    "Events": "/onvif/Events", "Media2": "/onvif/Media2",
 }  # fmt: skip
 
 
@@ -38,11 +40,10 @@ class DeviceService:
         )
 
     def on_get_capabilities(self, call: ElementTree.Element, request: web.Request) -> str:
-        has = {"PTZ": self._camera.has_ptz, "Events": self._camera.has_events}
-        missing = self._camera.lacks | {name for name, is_there in has.items() if not is_there}
+        there = self._there()
         parts = []
         for name in ("Events", "Imaging", "Media", "PTZ"):
-            if name in missing:
+            if name not in there:
                 continue
             more = ""
             if name == "Events":
@@ -61,3 +62,22 @@ class DeviceService:
             "<tds:GetCapabilitiesResponse><tds:Capabilities>"
             f"{inner}</tds:Capabilities></tds:GetCapabilitiesResponse>"
         )
+
+    def on_get_services(self, call: ElementTree.Element, request: web.Request) -> str:
+        named = {"Media": "trt", "PTZ": "tptz", "Imaging": "timg", "Events": "tev"}
+        if self._camera.media2_profiles is not None:
+            named["Media2"] = "tr2"
+        there = (self._there() | {"Media2"}) - self._camera.services_lack
+        inner = "".join(
+            f"<tds:Service><tds:Namespace>{NAMESPACES[prefix]}</tds:Namespace>"
+            f"<tds:XAddr>{self._camera.base}{PATHS[name]}</tds:XAddr><tds:Version>"
+            "<tt:Major>2</tt:Major><tt:Minor>60</tt:Minor></tds:Version></tds:Service>"
+            for name, prefix in named.items()
+            if name in there
+        )
+        return f"<tds:GetServicesResponse>{inner}</tds:GetServicesResponse>"
+
+    def _there(self) -> frozenset[str]:
+        has = {"PTZ": self._camera.has_ptz, "Events": self._camera.has_events}
+        missing = self._camera.lacks | {name for name, is_there in has.items() if not is_there}
+        return frozenset(PATHS) - missing - {"Media2"}

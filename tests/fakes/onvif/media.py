@@ -51,7 +51,7 @@ class MediaService:
         )
 
     def on_get_stream_uri(self, call: ElementTree.Element, request: web.Request) -> str:
-        profile = self._camera.find_profile(call)
+        profile = self._camera.find_profile(call, self._camera.profiles)
         if self._camera.gives_no_urls or profile.codec == "JPEG":
             raise FaultError("ter:InvalidStreamSetup", "not this one")
         host = "10.11.12.13" if self._camera.lies_about_address else "127.0.0.1"
@@ -64,7 +64,7 @@ class MediaService:
         )
 
     def on_get_snapshot_uri(self, call: ElementTree.Element, request: web.Request) -> str:
-        self._camera.find_profile(call)
+        self._camera.find_profile(call, self._camera.profiles)
         return (
             f"<trt:GetSnapshotUriResponse><trt:MediaUri><tt:Uri>{self._camera.base}{PICTURE}?channel=1"
             "</tt:Uri><tt:InvalidAfterConnect>false</tt:InvalidAfterConnect>"

@@ -11,6 +11,7 @@ from h5sup.devices.onvif.soap import Book
 
 TIMEOUT_S = 5.0
 SOON_S = 0.2
+BRISK_S = 0.6  # for cameras that answer to all but one question
 
 
 @pytest.fixture(scope="session")
@@ -31,5 +32,13 @@ async def onvif(book: Book) -> AsyncIterator[Onvif]:
 async def hasty(book: Book) -> AsyncIterator[Onvif]:
     """Return one that waits for nobody."""
     found = Onvif(timeout_s=SOON_S, book=book)
+    yield found
+    await found.close()
+
+
+@pytest.fixture
+async def brisk(book: Book) -> AsyncIterator[Onvif]:
+    """Return one that does not wait long."""
+    found = Onvif(timeout_s=BRISK_S, book=book)
     yield found
     await found.close()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from h5sup.devices.model import DeviceError
 from h5sup.devices.onvif import messages
+from h5sup.devices.onvif.envelope import SoapFaultError, parse
 from h5sup.devices.onvif.messages import (
     OnvifProfile,
     Reach,
@@ -23,7 +24,7 @@ from h5sup.devices.onvif.messages import (
     read_time,
     rehost,
 )
-from h5sup.devices.onvif.soap import Book, SoapFaultError, parse
+from h5sup.devices.onvif.soap import Book
 
 ANYTHING: Any = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
