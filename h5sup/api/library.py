@@ -16,7 +16,7 @@ from h5sup.api.sources import Token
 from h5sup.auth.guard import Access
 from h5sup.base.clock import from_us, utc_now
 from h5sup.formats.times import parse_time
-from h5sup.store.media_index import Gap, Kind, StoredFile, Trigger
+from h5sup.store.media_records import Gap, Kind, StoredFile, Trigger
 
 TYPES: dict[Trigger, str] = {
     "always": "H5_REC_SCHEDULE",

@@ -8,7 +8,7 @@ from typing import Protocol
 from h5sup.api.services import Forecast, Mediastore
 from h5sup.metrics.exposition import Family, Sample
 from h5sup.recording.volume import State
-from h5sup.store.media_index import StoredFile
+from h5sup.store.media_records import StoredFile
 
 
 class Index(Protocol):

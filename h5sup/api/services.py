@@ -26,7 +26,7 @@ from h5sup.recording.archive.plan import ArchiveRequest
 from h5sup.recording.outlook import Outlook
 from h5sup.recording.recordings import Begun, Moment
 from h5sup.recording.volume import State
-from h5sup.store.media_index import Gap, Kind, StoredFile
+from h5sup.store.media_records import Gap, Kind, StoredFile
 
 
 class OnvifSource(Protocol):

@@ -13,7 +13,7 @@ from h5sup.api.recording import FileName, KeptAnswer, PathDate, PathTime, Zone
 from h5sup.api.sources import Token
 from h5sup.auth.guard import Access
 from h5sup.recording.names import WEB_ROOT, parse_moment, parse_zone
-from h5sup.store.media_index import StoredFile
+from h5sup.store.media_records import StoredFile
 
 
 class SnapshotParameters(Struct, frozen=True):

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 
 from h5sup.base.errors import UnavailableError
-from h5sup.store.media_index import MediaIndex, StoredFile
+from h5sup.store.media_index import MediaIndex
+from h5sup.store.media_records import StoredFile
 from h5sup.store.media_schema import SECOND_US
 
 RESTART = "restart"
@@ -44,15 +45,15 @@ class Absence:
         if alive_us is None:
             return
         missing = {}
-        for gap in await self._index.find_open_gaps():
+        for gap in await self._index.gaps.find_open():
             if gap.cause != RESTART:  # else a run that ended in order has begun it
-                await self._index.close_gap(gap.id, alive_us)
+                await self._index.gaps.close(gap.id, alive_us)
                 missing[gap.token] = max(alive_us, gap.start_us)
         for file in await self._index.find_growing():
             if file.trigger in BY_ITSELF and file.token not in missing:
                 missing[file.token] = await self._find_end(file, alive_us)
         for token, start_us in missing.items():
-            self._gaps[token] = await self._index.open_gap(
+            self._gaps[token] = await self._index.gaps.open(
                 token, start_us, cause=RESTART, reason=REASON
             )
 
@@ -68,7 +69,7 @@ class Absence:
             return
         if file.end_us > self._ends_us.get(file.token, 0):  # of several the last one counts
             self._ends_us[file.token] = file.end_us
-            await self._index.move_gap(number, file.end_us)
+            await self._index.gaps.move(number, file.end_us)
 
     def start(self) -> None:
         """Begin to note that h5sup runs."""

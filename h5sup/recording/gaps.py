@@ -16,7 +16,8 @@ from functools import partial
 from h5sup.base.errors import UnavailableError
 from h5sup.base.logs import redact
 from h5sup.base.tasks import report_crash
-from h5sup.store.media_index import Gap, MediaIndex
+from h5sup.store.media_index import MediaIndex
+from h5sup.store.media_records import Gap
 
 OFFLINE = "offline"  # the source gave no pictures; the reason is its own
 DISK = "disk"  # it was full, read-only, failed, or too slow
@@ -54,9 +55,9 @@ class Ledger:
 
     async def start(self) -> None:
         """Take up the gaps that lasted when h5sup stopped."""
-        for gap in await self._index.find_open_gaps():
+        for gap in await self._index.gaps.find_open():
             if gap.token in self._open:
-                await self._index.close_gap(self._open[gap.token].number, gap.start_us)
+                await self._index.gaps.close(self._open[gap.token].number, gap.start_us)
             self._open[gap.token] = _Open(gap.cause, gap.id)
         self._writing = asyncio.create_task(self._write(), name="gaps")
         self._writing.add_done_callback(report_crash)
@@ -120,11 +121,11 @@ class Ledger:
             await self._has_some.wait()
 
     async def _open_gap(self, gap: _Open, token: str, at_us: int, reason: str) -> None:
-        gap.number = await self._index.open_gap(token, at_us, cause=gap.cause, reason=reason)
+        gap.number = await self._index.gaps.open(token, at_us, cause=gap.cause, reason=reason)
 
     async def _close_gap(self, gap: _Open, at_us: int) -> None:
         if gap.number:
-            await self._index.close_gap(gap.number, at_us)
+            await self._index.gaps.close(gap.number, at_us)
 
     async def _add_gap(self, gap: Gap) -> None:
-        await self._index.add_gap(gap)
+        await self._index.gaps.add(gap)

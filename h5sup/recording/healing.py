@@ -21,7 +21,8 @@ from h5sup.formats.isobmff.stored import Recovery, StoredMovie, recover
 from h5sup.recording.absence import Absence
 from h5sup.recording.names import EXTENSIONS, KINDS, StoredPath, find_path
 from h5sup.recording.volume import Volume
-from h5sup.store.media_index import Kind, MediaIndex, StoredFile, Trigger
+from h5sup.store.media_index import MediaIndex
+from h5sup.store.media_records import Kind, StoredFile, Trigger
 from h5sup.store.media_schema import SECOND_US
 
 BATCH = 200  # of rows at once

@@ -8,7 +8,8 @@ from datetime import datetime, tzinfo
 
 from h5sup.base.clock import ServerZone, to_us
 from h5sup.recording.names import find_path
-from h5sup.store.media_index import Gap, Kind, MediaIndex, StoredFile
+from h5sup.store.media_index import MediaIndex
+from h5sup.store.media_records import Gap, Kind, StoredFile
 
 MAX_FOUND = 10_000  # of one answer, the oldest: a day in pieces of ten seconds is 8,640
 
@@ -57,7 +58,7 @@ class Library:
         begin_us, end_us = to_us(begin), to_us(end)
         if begin_us >= end_us:
             return []
-        return await self._index.find_gaps(token, begin_us, end_us, limit=MAX_FOUND)
+        return await self._index.gaps.find(token, begin_us, end_us, limit=MAX_FOUND)
 
     async def find_days(self, token: str, year: int, month: int) -> list[Day]:
         """Return all days of a month, each with whether something was recorded in it."""

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import get_args
 
 from h5sup.base.errors import InvalidError
-from h5sup.store.media_index import Kind
+from h5sup.store.media_records import Kind
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 EXTENSIONS: dict[Kind, str] = {"record": ".mp4", "snapshot": ".jpg", "archive": ".mp4"}

@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from h5sup.base.errors import UnavailableError
 from h5sup.config.model import RecordingConfig
 from h5sup.recording.volume import Volume
-from h5sup.store.media_index import MediaIndex, StoredFile, Total
+from h5sup.store.media_index import MediaIndex
+from h5sup.store.media_records import StoredFile, Total
 from h5sup.store.media_schema import DAY_US, SECOND_US
 
 REFRESH_S = 30.0

@@ -20,7 +20,7 @@ from h5sup.recording.preroll import PreRoll
 from h5sup.recording.recording import Miss, Order, Recording, Volume
 from h5sup.recording.schedule import is_within
 from h5sup.recording.tape import Desk, Queue
-from h5sup.store.media_index import Trigger
+from h5sup.store.media_records import Trigger
 
 PATIENCE_S = 10.0  # with a source that starts; after that it counts as offline
 STOPPED = "h5sup was stopped"

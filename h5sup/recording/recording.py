@@ -17,7 +17,7 @@ from h5sup.recording.gaps import DISK, LOST
 from h5sup.recording.gop import Gop
 from h5sup.recording.names import build_name, build_path
 from h5sup.recording.tape import Desk, Queue, Tape
-from h5sup.store.media_index import Kind, StoredFile, Trigger
+from h5sup.store.media_records import Kind, StoredFile, Trigger
 
 KIND: Kind = "record"
 Form = Literal["cut", "single", "extra", "timed", "path"]

@@ -15,7 +15,8 @@ from pathlib import Path
 from h5sup.base.errors import UnavailableError
 from h5sup.config.model import RecordingConfig
 from h5sup.recording.volume import State, Volume
-from h5sup.store.media_index import Kind, MediaIndex, StoredFile
+from h5sup.store.media_index import MediaIndex
+from h5sup.store.media_records import Kind, StoredFile
 from h5sup.store.media_schema import DAY_US, SECOND_US
 
 RUN_S = 5.0
@@ -190,7 +191,7 @@ class Retention:
             return
         self._gaps_at_s = self._clock_s()
         if oldest := await self._index.find_oldest("record", limit=1):
-            await self._index.delete_gaps(oldest[0].start_us - DAY_US)
+            await self._index.gaps.delete(oldest[0].start_us - DAY_US)
 
 
 class Growth:

@@ -20,7 +20,8 @@ from h5sup.recording.names import build_name, build_path, check_name
 from h5sup.recording.recorder import Channels
 from h5sup.recording.recording import Volume
 from h5sup.recording.still import Spot, read_still
-from h5sup.store.media_index import Kind, MediaIndex, StoredFile
+from h5sup.store.media_index import MediaIndex
+from h5sup.store.media_records import Kind, StoredFile
 
 T = TypeVar("T")
 

@@ -22,7 +22,8 @@ from h5sup.base.tasks import report_crash
 from h5sup.formats.isobmff.recorded import Buffer, MovieWriter
 from h5sup.formats.isobmff.stored import StoredMovie
 from h5sup.recording.gop import Gop
-from h5sup.store.media_index import MediaIndex, StoredFile
+from h5sup.store.media_index import MediaIndex
+from h5sup.store.media_records import StoredFile
 
 BUFFERS_AT_ONCE = 1024  # IOV_MAX
 T = TypeVar("T")

@@ -1,109 +1,31 @@
-"""What lies in mediastore, and why something does not: the index of files and gaps.
-
-Times are whole microseconds since 1970 in UTC, so that they sort, subtract and never round.
-"""
+"""What lies in mediastore: the index of its files, with their gaps and archives beside them."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from h5sup.base.errors import NotFoundError
 from h5sup.store.database import Database
-from h5sup.store.media_schema import ONGOING, SPANS, TABLES, VERSION, find_earliest
-
-Kind = Literal["record", "snapshot", "archive"]
-Trigger = Literal["always", "schedule", "manual", "alarm"]
+from h5sup.store.media_archives import ArchiveIndex
+from h5sup.store.media_gaps import GapIndex
+from h5sup.store.media_queries import MAX_ROWS, insert, list_names, overlapping
+from h5sup.store.media_records import Kind, StoredFile, Total
+from h5sup.store.media_schema import SPANS, TABLES, VERSION, find_earliest
 
 FILE_NAME = "media.db"
-MAX_ROWS = 100_000  # of one answer; a day in pieces of ten seconds is 8,640
-MAX_ONGOING = 1000  # more files than that never grow at once, nor did when a run died
 EXTENSIONS = (".mp4", ".jpg")  # clients may leave them out
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredFile:
-    """One file below mediastore."""
-
-    id: int = 0
-    """0 until it has been added."""
-    kind: Kind
-    token: str
-    path: str
-    """Below mediastore: `record/cam/2026-11-24TZ08/10-00-00/cam-<uuid>.mp4`."""
-    filename: str
-    """The last part of `path`."""
-    recording: str
-    """The name that plays it: `filename`, or that of the file it goes on from."""
-    trigger: Trigger
-    start_us: int
-    end_us: int
-    """Of its newest picture while it grows."""
-    size_bytes: int = 0
-    is_growing: bool = False
-    codecs: str = ""
-    """As RFC 6381 lists them, video first."""
-    width: int = 0
-    height: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gap:
-    """Time that should have been recorded and was not."""
-
-    id: int = 0
-    token: str
-    start_us: int
-    end_us: int | None
-    """None while it lasts."""
-    cause: str
-    """One word for code, see recording/gaps.py."""
-    reason: str
-    """One sentence for people, without secrets."""
-
-
-@dataclass(frozen=True, slots=True)
-class Total:
-    """What the finished files of one source, kind and day (UTC, by their beginning) come to."""
-
-    kind: Kind
-    token: str
-    day: int
-    """Days since 1970."""
-    files: int
-    size_bytes: int
-    duration_us: int
-
-
-ArchiveState = Literal["waiting", "running", "done", "failed"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Archive:
-    """An archive that was asked for, whatever became of it."""
-
-    id: int = 0
-    token: str
-    filename: str
-    path: str
-    """Below mediastore, once it is done."""
-    state: ArchiveState = "waiting"
-    reason: str = ""
-    """Why it failed, one sentence."""
-
-
 FILE_COLUMNS = tuple(field.name for field in fields(StoredFile))
-GAP_COLUMNS = tuple(field.name for field in fields(Gap))
-ARCHIVE_COLUMNS = tuple(field.name for field in fields(Archive))
-MAX_ARCHIVES = 1000  # whose fate is kept; files are found without
 
 
 class MediaIndex:
-    """The files and gaps of one data folder, in `media.db`; `open()` comes first, `close()` last.
+    """The files of one data folder, in `media.db`; `open()` comes first, `close()` last.
 
     Called from the loop. Each change is one transaction: after a crash it is there or not at all.
     How far a growing file has come is kept in memory alone, as the file itself tells it after a
@@ -117,6 +39,8 @@ class MediaIndex:
         self._database = Database(
             folder / FILE_NAME, script=TABLES, version=VERSION, on_loss=self._lose
         )
+        self.gaps = GapIndex(self._database)
+        self.archives = ArchiveIndex(self._database)
         self.is_lost = False
         """Whether it was begun anew since the start."""
 
@@ -141,8 +65,6 @@ class MediaIndex:
     async def check(self) -> None:
         """Look for damage, which can take seconds; it is met with a new beginning."""
         await self._database.check()
-
-    # files
 
     async def add(self, file: StoredFile) -> int:
         """Keep a file, in place of one with the same path, and return its id."""
@@ -211,8 +133,8 @@ class MediaIndex:
 
         A range that is reversed or empty holds nothing.
         """
-        sql, values = _overlapping(
-            "files", {"kind": kind, "token": token}, begin_us, end_us, limit
+        sql, values = overlapping(
+            "files", FILE_COLUMNS, {"kind": kind, "token": token}, begin_us, end_us, limit
         )
         found = await self._read_files(sql, *values) if begin_us < end_us else []
         return [one for one in found if _overlaps(one, begin_us, end_us)][:limit]
@@ -295,7 +217,7 @@ class MediaIndex:
                 limit,
             )
         each = (
-            f"SELECT * FROM (SELECT {_names(FILE_COLUMNS)} FROM files WHERE kind = ? "
+            f"SELECT * FROM (SELECT {list_names(FILE_COLUMNS)} FROM files WHERE kind = ? "
             f"AND token = ? AND span = {span} AND end_us < ? ORDER BY start_us LIMIT ?)"
             for span in SPANS[1:]
         )
@@ -327,71 +249,6 @@ class MediaIndex:
         kept = [(number,) for number in self._growing]
         await self._database.write(lambda one: _clear_files(one, kept))
 
-    # gaps
-
-    async def open_gap(self, token: str, start_us: int, *, cause: str, reason: str) -> int:
-        """Note that a source is not recorded from now on, and return the gap's id."""
-        gap = Gap(token=token, start_us=start_us, end_us=None, cause=cause, reason=reason)
-        return await self.add_gap(gap)
-
-    async def add_gap(self, gap: Gap) -> int:
-        """Keep a gap and return its id."""
-        return await self._database.write(lambda one: _insert(one, "gaps", GAP_COLUMNS, gap))
-
-    async def close_gap(self, number: int, end_us: int, *, cause: str = "") -> None:
-        """Say when a gap ended; one that ends before it began is taken out."""
-        await self._database.write(lambda one: _close_gap(one, number, end_us, cause))
-
-    async def move_gap(self, number: int, start_us: int) -> None:
-        """Correct when a gap began; one that has ended before that is taken out."""
-        await self._database.write(lambda one: _move_gap(one, number, start_us))
-
-    async def find_gaps(
-        self, token: str, begin_us: int, end_us: int, *, limit: int = MAX_ROWS
-    ) -> list[Gap]:
-        """Return the gaps between two moments, oldest first; one that lasts reaches any end."""
-        sql, values = _overlapping("gaps", {"token": token}, begin_us, end_us, limit)
-        found = await self._read_gaps(sql, *values) if begin_us < end_us else []
-        return [
-            one
-            for one in found
-            if one.start_us < end_us and (one.end_us is None or one.end_us > begin_us)
-        ][:limit]
-
-    async def find_open_gaps(self) -> list[Gap]:
-        """Return the gaps that last, or did when an earlier run died."""
-        return await self._read_gaps(
-            f"SELECT {_names(GAP_COLUMNS)} FROM gaps WHERE end_us IS NULL ORDER BY id"
-        )
-
-    async def delete_gaps(self, before_us: int) -> None:
-        """Forget gaps that ended before a moment."""
-        sql = "DELETE FROM gaps WHERE end_us < ?"
-        await self._database.write(lambda one: one.execute(sql, (before_us,)))
-
-    # archives
-
-    async def add_archive(self, archive: Archive) -> None:
-        """Keep an archive that was asked for; the oldest are forgotten."""
-        await self._database.write(lambda one: _put_archive(one, archive))
-
-    async def set_archive(self, archive: Archive, state: ArchiveState, reason: str = "") -> None:
-        """Say what has become of an archive; ids may mean others after a new beginning."""
-        sql = "UPDATE archives SET state = ?, reason = ? WHERE token = ? AND filename = ?"
-        values = (state, reason, archive.token, archive.filename)
-        await self._database.write(lambda one: one.execute(sql, values))
-
-    async def find_archive(self, token: str, filename: str) -> Archive | None:
-        """Return the archive of this name."""
-        found = await self._read_archives("WHERE token = ? AND filename = ?", token, filename)
-        return found[0] if found else None
-
-    async def find_unfinished_archives(self) -> list[Archive]:
-        """Return the archives that wait or are being made, or were when an earlier run died."""
-        return await self._read_archives("WHERE state IN ('waiting', 'running') ORDER BY id")
-
-    # notes
-
     async def note(self, name: str, number: int) -> None:
         """Keep a number under a name."""
         sql = "INSERT INTO notes VALUES (?, ?) ON CONFLICT DO UPDATE SET number = excluded.number"
@@ -404,7 +261,7 @@ class MediaIndex:
         return None if row is None else int(row[0])
 
     async def _select(self, rest: str, *values: str | int) -> list[StoredFile]:
-        sql = f"SELECT {_names(FILE_COLUMNS)} FROM files {rest}"
+        sql = f"SELECT {list_names(FILE_COLUMNS)} FROM files {rest}"
         return await self._read_files(sql, *values)
 
     async def _read_files(self, sql: str, *values: str | int) -> list[StoredFile]:
@@ -413,22 +270,6 @@ class MediaIndex:
             lambda one: [_file(row) for row in one.execute(sql, values)]
         )
         return [self._growing.get(one.id, one) for one in found]
-
-    async def _read_gaps(self, sql: str, *values: str | int) -> list[Gap]:
-        return await self._database.read(
-            lambda one: [
-                Gap(**dict(zip(GAP_COLUMNS, row, strict=True))) for row in one.execute(sql, values)
-            ]
-        )
-
-    async def _read_archives(self, rest: str, *values: str) -> list[Archive]:
-        sql = f"SELECT {_names(ARCHIVE_COLUMNS)} FROM archives {rest}"
-        return await self._database.read(
-            lambda one: [
-                Archive(**dict(zip(ARCHIVE_COLUMNS, row, strict=True)))
-                for row in one.execute(sql, values)
-            ]
-        )
 
     def _lose(self) -> Callable[[sqlite3.Connection], None]:
         self.is_lost = True
@@ -439,35 +280,6 @@ class MediaIndex:
 
 def _ignore() -> None:
     pass
-
-
-def _names(columns: Iterable[str]) -> str:
-    return ", ".join(f'"{column}"' for column in columns)
-
-
-def _overlapping(
-    table: str, where: dict[str, str], begin_us: int, end_us: int, limit: int
-) -> tuple[str, list[str | int]]:
-    """Return the query for what reaches into a stretch of time, and its values.
-
-    Of what has no end yet it finds all that began before: how far it has come is not in the table.
-    """
-    columns = _names(FILE_COLUMNS if table == "files" else GAP_COLUMNS)
-    same = " AND ".join(f"{column} = ?" for column in where)
-    parts, values = [], list[str | int]()
-    for span in SPANS:
-        part = f"SELECT {columns} FROM {table} WHERE {same} AND span = {span} AND start_us < ?"
-        values += [*where.values(), end_us]
-        earliest_us = find_earliest(span, begin_us)
-        if earliest_us is not None:
-            part += " AND start_us >= ?"
-            values.append(earliest_us)
-        if span != ONGOING:
-            part += " AND (start_us >= ? OR end_us > ?)"
-            values += [begin_us, begin_us]
-        parts.append(part)
-    ongoing = MAX_ONGOING  # of those, so many may turn out to have ended before
-    return f"{' UNION ALL '.join(parts)} ORDER BY start_us, id LIMIT {limit + ongoing}", values
 
 
 def _has_record(
@@ -500,27 +312,11 @@ def _file(row: tuple[Any, ...]) -> StoredFile:
     return StoredFile(**values)
 
 
-def _insert(
-    connection: sqlite3.Connection,
-    table: str,
-    columns: tuple[str, ...],
-    record: StoredFile | Gap | Archive,
-    conflict: str = "",
-) -> int:
-    """Insert all but the id where it is 0, and return the id."""
-    used = columns if record.id else tuple(column for column in columns if column != "id")
-    values = [getattr(record, column) for column in used]
-    marks = ", ".join("?" * len(used))
-    sql = f"INSERT INTO {table} ({_names(used)}) VALUES ({marks}) {conflict} RETURNING id"
-    (number,) = connection.execute(sql, values).fetchone()
-    return int(number)
-
-
 def _put_file(connection: sqlite3.Connection, file: StoredFile) -> int:
     changes = ", ".join(
         f'"{column}" = excluded."{column}"' for column in FILE_COLUMNS if column != "id"
     )
-    return _insert(
+    return insert(
         connection,
         "files",
         FILE_COLUMNS,
@@ -529,27 +325,9 @@ def _put_file(connection: sqlite3.Connection, file: StoredFile) -> int:
     )
 
 
-def _put_archive(connection: sqlite3.Connection, archive: Archive) -> None:
-    number = _insert(connection, "archives", ARCHIVE_COLUMNS, archive)
-    connection.execute("DELETE FROM archives WHERE id <= ?", (number - MAX_ARCHIVES,))
-
-
 def _put_files(connection: sqlite3.Connection, files: list[StoredFile]) -> None:
     for file in files:
         _put_file(connection, file)
-
-
-def _close_gap(connection: sqlite3.Connection, number: int, end_us: int, cause: str) -> None:
-    connection.execute("DELETE FROM gaps WHERE id = ? AND start_us >= ?", (number, end_us))
-    connection.execute(
-        "UPDATE gaps SET end_us = ?, cause = iif(? = '', cause, ?) WHERE id = ?",
-        (end_us, cause, cause, number),
-    )
-
-
-def _move_gap(connection: sqlite3.Connection, number: int, start_us: int) -> None:
-    connection.execute("UPDATE gaps SET start_us = ? WHERE id = ?", (start_us, number))
-    connection.execute("DELETE FROM gaps WHERE id = ? AND end_us <= start_us", (number,))
 
 
 def _clear_files(connection: sqlite3.Connection, kept: list[tuple[int]]) -> None:

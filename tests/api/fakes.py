@@ -22,7 +22,7 @@ from h5sup.recording.library import Day
 from h5sup.recording.outlook import Outlook, Share
 from h5sup.recording.recordings import Begun, Moment
 from h5sup.recording.volume import State
-from h5sup.store.media_index import Gap, Kind, StoredFile
+from h5sup.store.media_records import Gap, Kind, StoredFile
 from tests.fakes.steerable import FakeSteerable
 
 JPEG = b"\xff\xd8 a picture \xff\xd9"

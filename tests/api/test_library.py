@@ -14,7 +14,8 @@ from h5sup.base.clock import to_us
 from h5sup.config.model import UserConfig
 from h5sup.recording.library import Library
 from h5sup.recording.names import build_path
-from h5sup.store.media_index import Kind, MediaIndex, StoredFile, Trigger
+from h5sup.store.media_index import MediaIndex
+from h5sup.store.media_records import Kind, StoredFile, Trigger
 from tests.api.conftest import USERS, Backend, MakeBackend
 
 CHINA = timezone(timedelta(hours=8))
@@ -224,7 +225,7 @@ async def test_who_may_not_see_a_source_finds_nothing_of_it(
 ) -> None:
     for token in ("front", "back"):
         await index.add(file(token=token))
-        await index.open_gap(token, to_us(BEGIN), cause="offline", reason="Gone.")
+        await index.gaps.open(token, to_us(BEGIN), cause="offline", reason="Gone.")
 
     hidden = await ask(backend, f"{call}&token=back", "fred")
     missing = await ask(backend, f"{call}&token=nothing", "fred")
@@ -237,9 +238,9 @@ async def test_who_may_not_see_a_source_finds_nothing_of_it(
 
 async def test_gaps_say_why(backend: Backend, index: MediaIndex) -> None:
     begin_us = to_us(BEGIN)
-    first = await index.open_gap("front", begin_us, cause="offline", reason="It did not answer.")
-    await index.close_gap(first, begin_us + 1_300_000)
-    await index.open_gap("front", begin_us + 2_000_000, cause="disk", reason="The disk is full.")
+    first = await index.gaps.open("front", begin_us, cause="offline", reason="It did not answer.")
+    await index.gaps.close(first, begin_us + 1_300_000)
+    await index.gaps.open("front", begin_us + 2_000_000, cause="disk", reason="The disk is full.")
 
     answer = await ask(backend, f"GetRecordGaps?token=front&{DAY}")
 

@@ -12,7 +12,8 @@ from h5sup.formats.isobmff.recorded import MovieWriter
 from h5sup.recording.healing import heal
 from h5sup.recording.mounts import MountGuard
 from h5sup.recording.volume import Volume
-from h5sup.store.media_index import MediaIndex, StoredFile
+from h5sup.store.media_index import MediaIndex
+from h5sup.store.media_records import StoredFile
 from h5sup.store.media_schema import DAY_US, SECOND_US
 from tests.bench.measure import row
 from tests.fakes.clips import Clips

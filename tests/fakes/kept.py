@@ -12,7 +12,8 @@ from h5sup.bus.fragment import Fragment
 from h5sup.formats.isobmff.init_segment import InitSegment
 from h5sup.formats.isobmff.recorded import MovieWriter, Recordable
 from h5sup.recording.names import build_path
-from h5sup.store.media_index import MediaIndex, StoredFile
+from h5sup.store.media_index import MediaIndex
+from h5sup.store.media_records import StoredFile
 
 SECOND_US = 1_000_000
 Timed = tuple[int, Sequence[Recordable]]

@@ -9,7 +9,8 @@ from pathlib import Path
 from h5sup.base.clock import from_us, to_us
 from h5sup.formats.isobmff.recorded import MovieWriter
 from h5sup.recording.names import build_path
-from h5sup.store.media_index import Gap, MediaIndex, StoredFile, Trigger
+from h5sup.store.media_index import MediaIndex
+from h5sup.store.media_records import Gap, StoredFile, Trigger
 from tests.fakes.fragments import fragments_of, gops_of
 from tests.fakes.recorded import BEGIN_US, close
 
@@ -77,7 +78,7 @@ class Mediastore:
         try:
             await index.add_all(self._files)
             for gap in self._gaps:
-                await index.add_gap(gap)
+                await index.gaps.add(gap)
         finally:
             await index.close()
 

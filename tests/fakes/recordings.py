@@ -12,7 +12,7 @@ from h5sup.formats.isobmff.build import NewRun, build_fragment
 from h5sup.formats.isobmff.fragment import NON_SYNC_FLAGS, SYNC_FLAGS, Sample, parse_fragment
 from h5sup.formats.isobmff.init_segment import InitSegment, parse_init
 from h5sup.formats.isobmff.recorded import MovieWriter
-from h5sup.store.media_index import Kind, StoredFile
+from h5sup.store.media_records import Kind, StoredFile
 from tests.fakes.mp4 import AAC_FRAME, PICTURE, VIDEO_SCALE, build_init
 
 BEGIN_US = 1_795_600_000_000_000

@@ -24,7 +24,8 @@ from h5sup.formats.isobmff.fragment import parse_fragment
 from h5sup.formats.isobmff.init_segment import InitSegment, parse_init
 from h5sup.formats.isobmff.reader import SegmentReader
 from h5sup.recording.recordings import Recordings
-from h5sup.store.media_index import Gap, MediaIndex, StoredFile
+from h5sup.store.media_index import MediaIndex
+from h5sup.store.media_records import Gap, StoredFile
 
 TOKEN = "cam"
 EPOCH_S = 1_795_600_000.0
@@ -308,7 +309,7 @@ class Stage:
     async def gaps(self) -> list[Gap]:
         """Return the gaps, once the ledger has written them."""
         await asyncio.sleep(0.02)
-        return await self.index.find_gaps(TOKEN, 0, FOR_EVER_US)
+        return await self.index.gaps.find(TOKEN, 0, FOR_EVER_US)
 
     def events(self) -> list[RecordStart | RecordStop]:
         """Return what has been told so far."""

@@ -17,7 +17,8 @@ from h5sup.api.errors import FETCH_STATUS, answered
 from h5sup.base.clock import from_us, to_us
 from h5sup.outputs.stored.output import StoredOutput
 from h5sup.recording.library import Library
-from h5sup.store.media_index import MediaIndex, StoredFile
+from h5sup.store.media_index import MediaIndex
+from h5sup.store.media_records import StoredFile
 from tests.fakes.clips import Clips
 from tests.fakes.fragments import fragments_of, gops_of
 from tests.fakes.kept import SECOND_US, shelve, timed, write_recording

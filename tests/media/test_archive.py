@@ -37,7 +37,8 @@ from h5sup.recording.archive.job import part_of
 from h5sup.recording.archive.plan import ArchiveRequest, Way
 from h5sup.recording.names import build_path
 from h5sup.recording.playback.converter import Kit
-from h5sup.store.media_index import Archive, Gap, MediaIndex, StoredFile
+from h5sup.store.media_index import MediaIndex
+from h5sup.store.media_records import Archive, Gap, StoredFile
 from tests.fakes.clips import Clips, decode_frame_indexes
 from tests.fakes.fragments import fragments_of, gops_of
 from tests.fakes.recorded import BEGIN_US, SECOND_US, close
@@ -305,7 +306,7 @@ async def test_nothing_recorded_is_said_with_its_cause(room: Room, clips: Clips)
         cause="offline",
         reason="the camera did not answer",
     )
-    await room.index.add_gap(gap)
+    await room.index.gaps.add(gap)
     with pytest.raises(NotFoundError, match=r"nothing .*: the camera did not answer"):
         await room.archives.request(room.ask(3, 9))
     assert room.left_over() == []
@@ -377,7 +378,7 @@ async def test_progress_grows_to_100(slow: Room) -> None:
             seen.add(now)
             await asyncio.sleep(0.02)
     assert len(seen) > 2
-    assert await slow.index.find_unfinished_archives() == []
+    assert await slow.index.archives.find_unfinished() == []
 
 
 async def until_made(room: Room, file: StoredFile) -> psutil.Process:
@@ -457,8 +458,8 @@ async def test_an_archive_does_not_survive_the_end_of_the_server(slow: Room) -> 
 async def test_an_archive_cut_off_by_a_crash_is_known_as_failed(room: Room) -> None:
     path = f"archive/{TOKEN}/2026-11-25TZ00/10-00-00/{TOKEN}-1.mp4"
     row = Archive(token=TOKEN, filename=f"{TOKEN}-1.mp4", path=path)
-    await room.index.add_archive(row)
-    await room.index.set_archive(row, "running")
+    await room.index.archives.add(row)
+    await room.index.archives.set_state(row, "running")
     part = part_of(room.root / path)
     part.parent.mkdir(parents=True)
     part.write_bytes(b"half of it")

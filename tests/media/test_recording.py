@@ -24,7 +24,7 @@ from h5sup.recording.playback import stored
 from h5sup.recording.recordings import MOST_PER_SOURCE, Moment
 from h5sup.recording.retention import remove_empty
 from h5sup.recording.volume import Volume
-from h5sup.store.media_index import StoredFile
+from h5sup.store.media_records import StoredFile
 from tests.fakes.clips import Clips, Recipe, decode_frame_indexes
 from tests.fakes.stage import EPOCH_S, TOKEN, Reel, Stage, Taker, staged
 
@@ -687,7 +687,7 @@ async def test_an_index_that_can_not_be_written_stops_no_recording(
 
     async with staged(tmp_path, source=ALWAYS) as stage:
         monkeypatch.setattr(stage.index, "add", refuse)
-        monkeypatch.setattr(stage.index, "add_gap", refuse)
+        monkeypatch.setattr(stage.index.gaps, "add", refuse)
         await stage.play(reel)
         await stage.recordings.close()
         assert await stage.files() == []

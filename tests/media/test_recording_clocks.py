@@ -17,7 +17,8 @@ from h5sup.recording.library import Library
 from h5sup.recording.mounts import MountGuard
 from h5sup.recording.names import find_path
 from h5sup.recording.volume import Volume
-from h5sup.store.media_index import MediaIndex, StoredFile
+from h5sup.store.media_index import MediaIndex
+from h5sup.store.media_records import StoredFile
 from tests.fakes.clips import Clips, decode_frame_indexes
 from tests.fakes.stage import TOKEN, Reel, Stage, staged
 from tests.unit.recording.test_names import server_in

@@ -61,7 +61,7 @@ async def test_a_camera_is_recorded_over_its_outage(
         finally:
             await recordings.close()
             files = await index.find_files("record", "cam", 0, FOR_EVER_US)
-            gaps = await index.find_gaps("cam", 0, FOR_EVER_US)
+            gaps = await index.gaps.find("cam", 0, FOR_EVER_US)
             await index.close()
     (before, after), (gap, restart) = files, gaps
     told = [(await events.next()).what for _ in range(len(events))]

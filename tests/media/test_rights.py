@@ -30,7 +30,8 @@ from h5sup.auth.guard import Access
 from h5sup.base.logs import RecentLines, RedactingFormatter
 from h5sup.config.loading import load_config, load_profiles
 from h5sup.config.model import Role
-from h5sup.store.media_index import MediaIndex, StoredFile
+from h5sup.store.media_index import MediaIndex
+from h5sup.store.media_records import StoredFile
 from tests.e2e.server import free_port
 from tests.fakes.clips import Clips
 from tests.fakes.mediastore import put_recording

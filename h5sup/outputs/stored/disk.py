@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from h5sup.base.errors import NotFoundError
-from h5sup.store.media_index import StoredFile
+from h5sup.store.media_records import StoredFile
 
 T = TypeVar("T")
 

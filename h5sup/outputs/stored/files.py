@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from h5sup.base.errors import NotFoundError
 from h5sup.outputs.stored.body import Body, send
 from h5sup.outputs.stored.disk import GONE, Disk
-from h5sup.store.media_index import Kind, StoredFile
+from h5sup.store.media_records import Kind, StoredFile
 
 MIME_TYPES: dict[Kind, str] = {
     "record": "video/mp4",

@@ -9,7 +9,7 @@ from heapq import heappop, heappush
 
 from h5sup.formats.isobmff.gop_table import SECOND_US, StoredGop
 from h5sup.formats.isobmff.stored import StoredMovie
-from h5sup.store.media_index import StoredFile
+from h5sup.store.media_records import StoredFile
 
 STRETCH_US = 6 * SECOND_US  # whole GOPs until it is as long
 STRETCH_BYTES = 16_000_000

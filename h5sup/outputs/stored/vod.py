@@ -25,7 +25,7 @@ from h5sup.outputs.stored.body import Body, send
 from h5sup.outputs.stored.disk import Disk, OpenFile, open_below
 from h5sup.outputs.stored.retimed import Retimed, find_times
 from h5sup.outputs.stored.stretches import FOR_EVER_US, Stretch, line_up
-from h5sup.store.media_index import Kind, StoredFile
+from h5sup.store.media_records import Kind, StoredFile
 
 MAX_RANGE = timedelta(hours=25)  # a day, also when the clock goes back
 MAX_NAME = 260

@@ -30,7 +30,8 @@ from h5sup.recording.names import build_name, build_path
 from h5sup.recording.playback.converter import Kit
 from h5sup.recording.playback.device_reel import DeviceRecordings, Patience
 from h5sup.recording.playback.stored import Opened, open_file
-from h5sup.store.media_index import Archive, MediaIndex, StoredFile
+from h5sup.store.media_index import MediaIndex
+from h5sup.store.media_records import Archive, StoredFile
 
 MAX_WAITING = 16
 MAX_FILES = 4000  # of one archive: a day in pieces of half a minute
@@ -108,8 +109,8 @@ class Archives:
 
     async def start(self) -> None:
         """Say of what an earlier run left unfinished that it failed."""
-        for row in await self._index.find_unfinished_archives():
-            await self._index.set_archive(row, "failed", RESTARTED)
+        for row in await self._index.archives.find_unfinished():
+            await self._index.archives.set_state(row, "failed", RESTARTED)
         self._sweeping = asyncio.create_task(self._sweep(), name="sweeping archives")
 
     async def _sweep(self) -> None:
@@ -146,7 +147,7 @@ class Archives:
         filename = making.row.filename
         self._making[request.token, filename] = making
         try:
-            await self._index.add_archive(making.row)
+            await self._index.archives.add(making.row)
         except BaseException:
             del self._making[request.token, filename]
             raise
@@ -162,7 +163,7 @@ class Archives:
         making = self._making.get((token, filename))
         if making is not None:
             return making.percent
-        row = await self._index.find_archive(token, filename)
+        row = await self._index.archives.find(token, filename)
         if row is not None and row.state != "done":
             raise UnavailableError(row.reason or RESTARTED)
         if not any(
@@ -240,14 +241,14 @@ class Archives:
             for one in (request.begin, request.end)
         )
         sentence = f"nothing of source {request.token!r} was recorded from {begin} to {end}"
-        gaps = await self._index.find_gaps(request.token, begin_us, end_us, limit=1)
+        gaps = await self._index.gaps.find(request.token, begin_us, end_us, limit=1)
         return f"{sentence}: {gaps[0].reason}" if gaps else sentence
 
     async def _make(self, making: _Making) -> None:
         """Wait for a place, make it, and note what became of it."""
         try:
             async with self._places:
-                await self._index.set_archive(making.row, "running")
+                await self._index.archives.set_state(making.row, "running")
                 if making.fetch is not None:
                     await self._fetch(making, making.fetch)
                 assert making.job is not None
@@ -288,11 +289,11 @@ class Archives:
 
     async def _list(self, making: _Making) -> None:
         await self._index.add(_describe(making))
-        await self._index.set_archive(making.row, "done")
+        await self._index.archives.set_state(making.row, "done")
 
     async def _note_failure(self, making: _Making, reason: str) -> None:
         try:
-            await self._index.set_archive(making.row, "failed", reason)
+            await self._index.archives.set_state(making.row, "failed", reason)
         except UnavailableError as error:  # the next start says so
             logger.warning("archive %s: %s", making.row.filename, error)
 

@@ -37,7 +37,7 @@ from h5sup.recording.playback.device_reel import (
     Patience,
 )
 from h5sup.recording.playback.supply import Edge, Footage, Piece, StoredFragment
-from h5sup.store.media_index import StoredFile
+from h5sup.store.media_records import StoredFile
 
 LOOK_S = 20.0  # for all searches: somebody waits for the answer
 WINDOW = timedelta(hours=6)  # that is asked for at once

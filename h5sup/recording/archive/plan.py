@@ -14,7 +14,7 @@ from h5sup.base.errors import UnavailableError
 from h5sup.formats.isobmff.gop_table import SECOND_US, GopTable, StoredGop
 from h5sup.formats.isobmff.init_segment import InitSegment, track_box
 from h5sup.formats.isobmff.stored import StoredMovie
-from h5sup.store.media_index import StoredFile
+from h5sup.store.media_records import StoredFile
 
 ALL_US = 1 << 62  # an end that cuts nothing off
 LEAST_HOLE_US = SECOND_US // 2  # less is not worth a login

@@ -24,7 +24,7 @@ from h5sup.recording.playback.reel import Reel
 from h5sup.recording.playback.retiming import find_silence
 from h5sup.recording.playback.supply import Edge, Piece, Supply
 from h5sup.recording.playback.wardrobe import Wardrobe, choose_family, has_sound
-from h5sup.store.media_index import StoredFile
+from h5sup.store.media_records import StoredFile
 
 THREADS = 4  # that read: a disk does little more at once
 MOST = 100  # at once, of a megabyte or so each

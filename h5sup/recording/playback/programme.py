@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from h5sup.store.media_index import Kind, StoredFile
+from h5sup.store.media_records import Kind, StoredFile
 
 JOIN_US = (
     200_000  # files of one source that begin so close to where another ends follow each other

@@ -22,7 +22,7 @@ from h5sup.recording.playback import stored
 from h5sup.recording.playback.programme import JOIN_US, Programme, choose
 from h5sup.recording.playback.stored import Opened
 from h5sup.recording.playback.supply import Edge, Piece, Stride
-from h5sup.store.media_index import StoredFile
+from h5sup.store.media_records import StoredFile
 
 READ_TIMEOUT_S = 10.0  # a disk that does not answer ends the playback
 CLOSE_TIMEOUT_S = 5.0

@@ -20,7 +20,7 @@ from h5sup.formats.isobmff.reader import MAX_BOX_BYTES, SegmentReader
 from h5sup.formats.isobmff.stored import StoredMovie, read_movie
 from h5sup.formats.isobmff.track import Track
 from h5sup.recording.playback.supply import StoredFragment
-from h5sup.store.media_index import StoredFile
+from h5sup.store.media_records import StoredFile
 
 READ_BYTES = 512 * 1024  # at once; a piece is larger only if a single fragment is
 KEY_BYTES = 128 * 1024  # of a GOP of which the key frame alone is wanted

@@ -20,7 +20,7 @@ from h5sup.outputs.stored import body as body_module
 from h5sup.outputs.stored.disk import THREADS
 from h5sup.outputs.stored.output import StoredOutput
 from h5sup.recording.names import find_path
-from h5sup.store.media_index import StoredFile
+from h5sup.store.media_records import StoredFile
 from tests.conftest import open_descriptors
 
 PATH = "record/front/2026-11-24TZ08/10-00-00/night.mp4"

@@ -12,7 +12,7 @@ from h5sup.formats.isobmff.stored import StoredMovie
 from h5sup.formats.isobmff.track import Track
 from h5sup.outputs.stored import stretches as stretches_module
 from h5sup.outputs.stored.stretches import FOR_EVER_US, START_S, Stretch, line_up
-from h5sup.store.media_index import StoredFile
+from h5sup.store.media_records import StoredFile
 
 SECOND_US = 1_000_000
 SCALE = 12_800

@@ -15,7 +15,7 @@ from h5sup.base.clock import from_us
 from h5sup.formats.isobmff.fragment import parse_fragment
 from h5sup.formats.isobmff.reader import SegmentReader
 from h5sup.recording.names import build_path
-from h5sup.store.media_index import StoredFile
+from h5sup.store.media_records import StoredFile
 from tests.fakes.kept import SECOND_US, Timed, shelve, write_recording
 from tests.fakes.mp4 import VIDEO_SCALE
 from tests.fakes.recordings import Scene

@@ -12,7 +12,8 @@ import pytest
 from h5sup.base.errors import UnavailableError
 from h5sup.recording import absence as module
 from h5sup.recording.absence import Absence
-from h5sup.store.media_index import MediaIndex, StoredFile, Trigger
+from h5sup.store.media_index import MediaIndex
+from h5sup.store.media_records import StoredFile, Trigger
 
 EVER_US = 2**60
 
@@ -26,7 +27,7 @@ async def index(tmp_path: Path) -> AsyncIterator[MediaIndex]:
 
 
 async def gaps(index: MediaIndex, token: str = "front") -> list[tuple[int, int | None, str]]:
-    found = await index.find_gaps(token, 0, EVER_US)
+    found = await index.gaps.find(token, 0, EVER_US)
     return [(gap.start_us, gap.end_us, gap.cause) for gap in found]
 
 
@@ -51,21 +52,21 @@ async def test_the_first_start_of_all_has_no_gap(index: MediaIndex) -> None:
 
 
 async def test_a_source_that_was_away_before_was_so_until_h5sup_died(index: MediaIndex) -> None:
-    await index.open_gap("front", 100, cause="offline", reason="the camera is off")
+    await index.gaps.open("front", 100, cause="offline", reason="the camera is off")
     await index.note("alive_us", 500)
     await Absence(index).settle()
     assert await gaps(index) == [(100, 500, "offline"), (500, None, "restart")]
 
 
 async def test_a_gap_that_had_just_begun_is_one_of_the_absence(index: MediaIndex) -> None:
-    await index.open_gap("front", 600, cause="offline", reason="the camera is off")
+    await index.gaps.open("front", 600, cause="offline", reason="the camera is off")
     await index.note("alive_us", 500)
     await Absence(index).settle()
     assert await gaps(index) == [(600, None, "restart")]
 
 
 async def test_a_gap_that_a_stop_in_order_has_begun_goes_on(index: MediaIndex) -> None:
-    await index.open_gap("front", 100, cause="restart", reason="h5sup stopped")
+    await index.gaps.open("front", 100, cause="restart", reason="h5sup stopped")
     await index.note("alive_us", 500)
     await Absence(index).settle()
     assert await gaps(index) == [(100, None, "restart")]
@@ -99,8 +100,8 @@ async def test_a_correction_reaches_a_gap_that_is_over(index: MediaIndex) -> Non
     await index.note("alive_us", 500)
     absence = Absence(index)
     await absence.settle()
-    (gap,) = await index.find_open_gaps()
-    await index.close_gap(gap.id, 700)
+    (gap,) = await index.gaps.find_open()
+    await index.gaps.close(gap.id, 700)
     await absence.correct(replace(file(), end_us=520))
     assert await gaps(index) == [(520, 700, "restart")]
     await absence.correct(replace(file(), end_us=700))

@@ -25,7 +25,7 @@ async def index(tmp_path: Path) -> AsyncIterator[MediaIndex]:
 
 
 async def rows(index: MediaIndex, token: str = "cam") -> Rows:
-    found = await index.find_gaps(token, 0, 2**62)
+    found = await index.gaps.find(token, 0, 2**62)
     return [(one.cause, one.start_us, one.end_us) for one in found]
 
 
@@ -43,13 +43,13 @@ async def test_gaps_are_written_in_their_order_and_end_once(index: MediaIndex) -
     await ledger.close()
     assert await rows(index) == [("offline", 100, 200), ("disk", 200, 300), ("lost", 500, 600)]
     assert await rows(index, "yard") == [("disk", 120, None)]
-    (first, *_) = await index.find_gaps("cam", 0, 2**62)
+    (first, *_) = await index.gaps.find("cam", 0, 2**62)
     assert "secret" not in first.reason
 
 
 async def test_what_lasted_at_a_restart_is_taken_up(index: MediaIndex) -> None:
     for start_us in (100, 200):
-        await index.open_gap("cam", start_us, cause=OFFLINE, reason="no answer")
+        await index.gaps.open("cam", start_us, cause=OFFLINE, reason="no answer")
     ledger = Ledger(index)
     await ledger.start()
     assert ledger.tokens() == ["cam"]
@@ -67,7 +67,7 @@ async def test_an_index_that_refuses_costs_the_note_and_no_more(
     ledger = Ledger(index)
     await ledger.start()
     with monkeypatch.context() as patch:
-        patch.setattr(index, "open_gap", refuse)
+        patch.setattr(index.gaps, "open", refuse)
         ledger.begin("cam", 100, OFFLINE, "no answer")
         ledger.end("cam", 200)
         ledger.add("cam", 300, 400, LOST, "lost")

@@ -21,7 +21,8 @@ from h5sup.recording.absence import Absence
 from h5sup.recording.healing import Healed, Healing, heal
 from h5sup.recording.mounts import MountGuard
 from h5sup.recording.volume import Volume
-from h5sup.store.media_index import FILE_NAME, Kind, MediaIndex, StoredFile
+from h5sup.store.media_index import FILE_NAME, MediaIndex
+from h5sup.store.media_records import Kind, StoredFile
 from tests.fakes.mp4 import Camera, box
 from tests.fakes.recorded import BEGIN_US, SECOND_US, close, reader_of, write
 

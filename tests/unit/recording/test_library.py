@@ -13,7 +13,8 @@ from h5sup.base.clock import ServerZone, to_us
 from h5sup.recording import library as library_module
 from h5sup.recording.library import Library
 from h5sup.recording.names import build_path
-from h5sup.store.media_index import Kind, MediaIndex, StoredFile, Trigger
+from h5sup.store.media_index import MediaIndex
+from h5sup.store.media_records import Kind, StoredFile, Trigger
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -66,7 +67,7 @@ async def test_a_search_finds_what_reaches_into_the_range(index: MediaIndex) -> 
 @pytest.mark.parametrize("end", [NOON, NOON - MINUTE])
 async def test_a_reversed_or_empty_range_holds_nothing(index: MediaIndex, end: datetime) -> None:
     await index.add(file(NOON - 2 * MINUTE))
-    await index.open_gap("front", to_us(NOON - 3 * MINUTE), cause="offline", reason="Gone.")
+    await index.gaps.open("front", to_us(NOON - 3 * MINUTE), cause="offline", reason="Gone.")
     library = Library(index)
 
     assert await library.find_files("record", "front", NOON, end) == []
@@ -78,8 +79,8 @@ async def test_an_answer_is_bounded(index: MediaIndex, monkeypatch: pytest.Monke
     for number in range(5):
         begin_us = to_us(NOON + number * MINUTE)
         await index.add(file(NOON + number * MINUTE, name=f"{number}.mp4"))
-        gap = await index.open_gap("front", begin_us, cause="offline", reason="Gone.")
-        await index.close_gap(gap, begin_us + 1)
+        gap = await index.gaps.open("front", begin_us, cause="offline", reason="Gone.")
+        await index.gaps.close(gap, begin_us + 1)
     library = Library(index)
 
     found = await library.find_files("record", "front", NOON, NOON + 60 * MINUTE)

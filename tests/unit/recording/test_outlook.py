@@ -14,7 +14,8 @@ from h5sup.events.hub import Hub
 from h5sup.recording.mounts import MountGuard
 from h5sup.recording.outlook import Bounds, Forecast, Outlook, build_outlook, count_days
 from h5sup.recording.volume import Volume
-from h5sup.store.media_index import MediaIndex, StoredFile, Total
+from h5sup.store.media_index import MediaIndex
+from h5sup.store.media_records import StoredFile, Total
 from h5sup.store.media_schema import DAY_US, SECOND_US
 
 GB = 1_000_000_000

@@ -18,7 +18,8 @@ from h5sup.recording import retention as module
 from h5sup.recording.mounts import MountGuard
 from h5sup.recording.retention import Growth, Retention, take_bytes
 from h5sup.recording.volume import State, Volume
-from h5sup.store.media_index import Kind, MediaIndex, StoredFile
+from h5sup.store.media_index import MediaIndex
+from h5sup.store.media_records import Kind, StoredFile
 from h5sup.store.media_schema import DAY_US, SECOND_US
 
 NOW_S = 1_795_600_000.0
@@ -283,16 +284,16 @@ async def test_age_counts_for_nothing_right_after_the_start(rig: Rig) -> None:
 async def test_gaps_go_with_the_recordings_of_their_time(rig: Rig) -> None:
     for age in (40, 20):
         start_us = NOW_US - age * DAY_US
-        number = await rig.index.open_gap("front", start_us, cause="offline", reason="")
-        await rig.index.close_gap(number, start_us + SECOND_US)
+        number = await rig.index.gaps.open("front", start_us, cause="offline", reason="")
+        await rig.index.gaps.close(number, start_us + SECOND_US)
     await rig.add(30)
     retention = rig.retention(NO_LIMIT)
     await retention.run()
-    assert len(await rig.index.find_gaps("front", 0, NOW_US)) == 2
+    assert len(await rig.index.gaps.find("front", 0, NOW_US)) == 2
     rig.clock_s += module.GAPS_S
     rig.wall_s += module.GAPS_S
     await retention.run()
-    assert len(await rig.index.find_gaps("front", 0, NOW_US)) == 1
+    assert len(await rig.index.gaps.find("front", 0, NOW_US)) == 1
 
 
 @pytest.fixture

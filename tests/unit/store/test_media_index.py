@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from h5sup.base.errors import NotFoundError, UnavailableError
-from h5sup.store.media_index import FILE_NAME, Archive, Gap, Kind, MediaIndex, StoredFile
+from h5sup.store.media_index import FILE_NAME, MediaIndex
+from h5sup.store.media_records import Archive, Gap, Kind, StoredFile
 from h5sup.store.media_schema import DAY_US, REACHES_US, SECOND_US
 
 MINUTE_US = 60 * SECOND_US
@@ -87,9 +88,9 @@ async def test_a_reversed_or_empty_range_holds_nothing(
 ) -> None:
     async with opened(tmp_path) as index:
         await index.add(file(0))
-        await index.open_gap("front", 0, cause="offline", reason="it is off")
+        await index.gaps.open("front", 0, cause="offline", reason="it is off")
         assert await starts(index, *range_us) == []
-        assert await index.find_gaps("front", *range_us) == []
+        assert await index.gaps.find("front", *range_us) == []
 
 
 async def test_the_borders_of_a_range(tmp_path: Path) -> None:
@@ -254,11 +255,11 @@ async def test_folders_and_all_files_can_be_gone_through(tmp_path: Path) -> None
 
 async def test_gaps_open_close_and_last(tmp_path: Path) -> None:
     async with opened(tmp_path) as index:
-        first = await index.open_gap("front", 100, cause="offline", reason="the camera is off")
-        second = await index.open_gap("front", 50_000, cause="disk", reason="the disk is full")
-        await index.open_gap("back", 1, cause="disk", reason="the disk is full")
-        await index.close_gap(first, 200)
-        done, lasting = await index.find_gaps("front", 0, 10**18)
+        first = await index.gaps.open("front", 100, cause="offline", reason="the camera is off")
+        second = await index.gaps.open("front", 50_000, cause="disk", reason="the disk is full")
+        await index.gaps.open("back", 1, cause="disk", reason="the disk is full")
+        await index.gaps.close(first, 200)
+        done, lasting = await index.gaps.find("front", 0, 10**18)
         assert done == Gap(
             id=first,
             token="front",
@@ -268,29 +269,29 @@ async def test_gaps_open_close_and_last(tmp_path: Path) -> None:
             reason="the camera is off",
         )
         assert (lasting.id, lasting.end_us) == (second, None)
-        assert await index.find_gaps("front", 200, 50_000) == []
-        assert [one.id for one in await index.find_gaps("front", 10**15, 10**16)] == [second]
-        assert len(await index.find_open_gaps()) == 2
+        assert await index.gaps.find("front", 200, 50_000) == []
+        assert [one.id for one in await index.gaps.find("front", 10**15, 10**16)] == [second]
+        assert len(await index.gaps.find_open()) == 2
 
 
 async def test_a_gap_without_any_time_is_none(tmp_path: Path) -> None:
     async with opened(tmp_path) as index:
         for end_us in (100, 90):
-            number = await index.open_gap("front", 100, cause="offline", reason="")
-            await index.close_gap(number, end_us)
-        assert await index.find_gaps("front", 0, 10**18) == []
+            number = await index.gaps.open("front", 100, cause="offline", reason="")
+            await index.gaps.close(number, end_us)
+        assert await index.gaps.find("front", 0, 10**18) == []
 
 
 async def test_old_gaps_go_and_open_ones_stay(tmp_path: Path) -> None:
     async with opened(tmp_path) as index:
-        await index.add_gap(
+        await index.gaps.add(
             Gap(token="front", start_us=1, end_us=9, cause="restart", reason="it was off")
         )
-        await index.open_gap("front", 2, cause="offline", reason="")
-        await index.delete_gaps(9)
-        assert len(await index.find_gaps("front", 0, 100)) == 2
-        await index.delete_gaps(10)
-        assert [one.end_us for one in await index.find_gaps("front", 0, 100)] == [None]
+        await index.gaps.open("front", 2, cause="offline", reason="")
+        await index.gaps.delete(9)
+        assert len(await index.gaps.find("front", 0, 100)) == 2
+        await index.gaps.delete(10)
+        assert [one.end_us for one in await index.gaps.find("front", 0, 100)] == [None]
 
 
 async def test_notes_are_kept(tmp_path: Path) -> None:
@@ -306,10 +307,10 @@ async def test_clearing_spares_gaps_and_what_grows(tmp_path: Path) -> None:
     async with opened(tmp_path) as index:
         await index.add(file(0))
         number = await index.add(file(1, is_growing=True))
-        await index.open_gap("front", 0, cause="offline", reason="")
+        await index.gaps.open("front", 0, cause="offline", reason="")
         await index.clear_files()
         assert [one.id for one in await index.find_after(0, 10)] == [number]
-        assert len(await index.find_open_gaps()) == 1
+        assert len(await index.gaps.find_open()) == 1
 
 
 @pytest.mark.parametrize(
@@ -454,22 +455,22 @@ async def test_a_full_disk_changes_nothing_and_says_so(tmp_path: Path) -> None:
 async def test_what_became_of_archives_is_kept(tmp_path: Path) -> None:
     row = Archive(id=1, token="front", filename="a.mp4", path="archive/front/x/y/a.mp4")
     async with opened(tmp_path) as index:
-        await index.add_archive(row)
-        assert await index.find_unfinished_archives() == [row]
-        await index.set_archive(row, "failed", "the disk was full")
+        await index.archives.add(row)
+        assert await index.archives.find_unfinished() == [row]
+        await index.archives.set_state(row, "failed", "the disk was full")
     async with opened(tmp_path) as index:
-        assert await index.find_unfinished_archives() == []
-        kept = await index.find_archive("front", "a.mp4")
+        assert await index.archives.find_unfinished() == []
+        kept = await index.archives.find("front", "a.mp4")
         assert kept == replace(row, state="failed", reason="the disk was full")
-        assert await index.find_archive("back", "a.mp4") is None
+        assert await index.archives.find("back", "a.mp4") is None
 
 
 async def test_only_the_newest_archives_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("h5sup.store.media_index.MAX_ARCHIVES", 2)
+    monkeypatch.setattr("h5sup.store.media_archives.MAX_ARCHIVES", 2)
     async with opened(tmp_path) as index:
         for number in range(3):
-            await index.add_archive(Archive(token="front", filename=f"{number}.mp4", path="x"))
-        found = [await index.find_archive("front", f"{number}.mp4") for number in range(3)]
+            await index.archives.add(Archive(token="front", filename=f"{number}.mp4", path="x"))
+        found = [await index.archives.find("front", f"{number}.mp4") for number in range(3)]
     assert [one is not None for one in found] == [False, True, True]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from h5sup.recording.archive.plan import Span, choose, find_holes
 from h5sup.recording.playback.stored import Opened, open_file
-from h5sup.store.media_index import StoredFile
+from h5sup.store.media_records import StoredFile
 from tests.fakes.recordings import BEGIN_US, SECOND_US, Scene, Shelf
 
 

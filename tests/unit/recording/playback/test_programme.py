@@ -8,7 +8,7 @@ from collections.abc import Collection
 import pytest
 
 from h5sup.recording.playback.programme import LOOK_BACK_US, Programme, choose
-from h5sup.store.media_index import Kind, StoredFile
+from h5sup.store.media_records import Kind, StoredFile
 
 SECOND = 1_000_000
 
