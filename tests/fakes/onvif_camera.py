@@ -151,6 +151,11 @@ class OnvifCamera:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def has_news(self) -> bool:
+        """Return whether there is something to tell that nobody has heard."""
+        return self._events.has_news
+
+    @property
     def listeners(self) -> int:
         """Return how many subscriptions it has now."""
         return self._events.listeners

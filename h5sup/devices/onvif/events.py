@@ -8,30 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
 from yarl import URL
 
 from h5sup.devices.model import DeviceError, DeviceFailure
 from h5sup.devices.onvif.camera import Camera
-from h5sup.devices.onvif.envelope import find_child, local_name
 from h5sup.devices.onvif.messages import path_of
+from h5sup.devices.onvif.topics import MESSAGES, Kind, Notice, read_notices
 
 PULL_S = 20  # routers forget connections that are silent for longer
 LIFE_S = 60  # of a subscription that nobody renews
 RENEW_S = 25.0
 SHORTEST_PULL_S = 0.2  # a camera that has much to tell has us ask no faster
 IDLE_PULL_S = 1.0  # one that answers at once though it has nothing to tell
-MESSAGES = 32  # of one answer
 MAX_STATES = 32  # what one camera can have: inputs, and rules that see motion
 FIRST_PAUSE_S = 2.0
 LONGEST_PAUSE_S = 120.0
-YES = frozenset({"true", "1", "on", "active"})
-
-Kind = Literal["motion", "input"]
+BRIEF_S = 5.0  # what only happens, such as a line that is crossed, counts for so long
+MOTION: tuple[Kind, str] = ("motion", "")  # of one camera it is all one, whichever rule sees it
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +37,7 @@ class Noticed:
 
     kind: Kind
     source: str
-    """Which input or which rule; empty where the camera has but one."""
+    """Which input; empty for motion, and where the camera has but one."""
     is_on: bool
 
 
@@ -64,6 +61,7 @@ class OnvifEvents:
         *,
         first_pause_s: float = FIRST_PAUSE_S,
         renew_s: float = RENEW_S,
+        brief_s: float = BRIEF_S,
     ) -> None:
         """Take whom to tell of each change."""
         self._camera = camera
@@ -71,11 +69,21 @@ class OnvifEvents:
         self._logger = logger
         self._first_pause_s = first_pause_s
         self._renew_s = renew_s
-        self._states: dict[tuple[Kind, str], bool] = {}
+        self._brief_s = brief_s
+        self._states: dict[Notice, bool] = {}
+        """What each rule and each input says now."""
+        self._told: dict[tuple[Kind, str], bool] = {}
+        self._ends: dict[Notice, asyncio.TimerHandle] = {}
         self._last_sentence = ""
 
     async def run(self) -> None:
         """Listen until cancelled, or until the camera says that it tells no events."""
+        try:
+            await self._run()
+        finally:
+            self._drop_ends()
+
+    async def _run(self) -> None:
         pause_s = self._first_pause_s
         while True:
             loop = asyncio.get_running_loop()
@@ -147,23 +155,50 @@ class OnvifEvents:
             more_s=more_s,
         )
 
-    def _take(self, notices: Sequence[Noticed]) -> None:
+    def _take(self, notices: Sequence[tuple[Notice, bool]]) -> None:
         """Tell what has changed, of each only how it is now."""
-        newest = {(one.kind, one.source): one for one in notices}
-        for key, notice in newest.items():
-            if key not in self._states and len(self._states) >= MAX_STATES:
+        for notice, is_on in dict(notices).items():
+            if notice not in self._states and len(self._states) >= MAX_STATES:
                 continue
-            before = self._states.get(key, False)
-            self._states[key] = notice.is_on
-            if notice.is_on != before:
-                self._tell(notice)
+            self._states[notice] = is_on
+            if notice.is_brief:
+                self._end_later(notice)
+        self._tell_changes()
+
+    def _end_later(self, notice: Notice) -> None:
+        before = self._ends.pop(notice, None)
+        if before is not None:
+            before.cancel()
+        loop = asyncio.get_running_loop()
+        self._ends[notice] = loop.call_later(self._brief_s, self._end, notice)
+
+    def _end(self, notice: Notice) -> None:
+        del self._ends[notice]
+        del self._states[notice]
+        self._tell_changes()
+
+    def _tell_changes(self) -> None:
+        """Tell what is not as it was told: motion lasts as long as any rule sees some."""
+        now = dict.fromkeys(self._told, False)
+        for notice, is_on in self._states.items():
+            key = MOTION if notice.kind == "motion" else (notice.kind, notice.source)
+            now[key] = now.get(key, False) or is_on
+        before, self._told = self._told, now
+        for (kind, source), is_on in now.items():
+            if is_on != before.get((kind, source), False):
+                self._tell(Noticed(kind, source, is_on))
 
     def _forget_states(self) -> None:
         """Tell the end of what can't be seen any more."""
-        states, self._states = self._states, {}
-        for (kind, source), is_on in states.items():
-            if is_on:
-                self._tell(Noticed(kind, source, is_on=False))
+        self._states.clear()
+        self._drop_ends()
+        self._tell_changes()
+        self._told.clear()
+
+    def _drop_ends(self) -> None:
+        for end in self._ends.values():
+            end.cancel()
+        self._ends.clear()
 
     def _note(self, sentence: str) -> None:
         """Log what is wrong once, and that it is right again."""
@@ -190,42 +225,3 @@ def read_subscription(answer: Any, at: Callable[[str], URL]) -> Subscription:
     return Subscription(
         at(path_of(told.strip())), [one for one in listed if hasattr(one, "tag")][:8]
     )
-
-
-def read_notices(answer: Any) -> list[Noticed]:
-    """Return what PullMessages brought of motion and inputs."""
-    found = []
-    for message in islice(() if answer is None else answer, MESSAGES + 2):
-        if local_name(message) == "NotificationMessage":
-            notice = _read_notice(message)
-            if notice is not None:
-                found.append(notice)
-    return found
-
-
-def _read_notice(message: Any) -> Noticed | None:
-    topic = find_child(message, "Topic")
-    kind = None if topic is None else kind_of(str(topic.text or ""))
-    told = find_child(find_child(message, "Message"), "Message")
-    values = list(_items(find_child(told, "Data")))
-    if kind is None or not values:
-        return None
-    name = "/".join(_items(find_child(told, "Source")))[:64]
-    return Noticed(kind, name if name.isprintable() else "", values[0].strip().lower() in YES)
-
-
-def kind_of(topic: str) -> Kind | None:
-    """Return what a topic is about (Core §9.6, Analytics annex, makers' usage)."""
-    steps = [step.rpartition(":")[2].lower() for step in topic.strip().split("/")]
-    if "digitalinput" in steps:
-        return "input"
-    if steps[-1] in ("motion", "motionalarm"):
-        return "motion"
-    return None
-
-
-def _items(element: Any) -> Iterator[str]:
-    """Yield the values of an element's simple items."""
-    for child in () if element is None else element:
-        if local_name(child) == "SimpleItem":
-            yield str(child.get("Value") or "")

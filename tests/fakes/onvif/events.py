@@ -47,6 +47,11 @@ class EventService:
         self._has_news.set()
 
     @property
+    def has_news(self) -> bool:
+        """Return whether there is something to tell."""
+        return bool(self._news)
+
+    @property
     def listeners(self) -> int:
         """Return how many subscriptions it has now."""
         return len(self._live)

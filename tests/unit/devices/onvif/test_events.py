@@ -6,13 +6,12 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from xml.etree import ElementTree
 
 import pytest
 
 from h5sup.devices.onvif.api import Onvif
 from h5sup.devices.onvif.connection import Address
-from h5sup.devices.onvif.events import Noticed, OnvifEvents, kind_of, read_notices
+from h5sup.devices.onvif.events import Noticed, OnvifEvents
 from tests.fakes.onvif_camera import SERVICE, OnvifCamera
 
 MOTION = "tns1:VideoSource/MotionAlarm"
@@ -27,7 +26,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 @asynccontextmanager
 async def listening(
-    onvif: Onvif, fake: OnvifCamera, renew_s: float = 60.0
+    onvif: Onvif, fake: OnvifCamera, renew_s: float = 60.0, brief_s: float = 60.0
 ) -> AsyncIterator[tuple[list[Noticed], asyncio.Task[None]]]:
     told: list[Noticed] = []
     where = Address(
@@ -39,6 +38,7 @@ async def listening(
         logging.getLogger("test"),
         first_pause_s=0.05,
         renew_s=renew_s,
+        brief_s=brief_s,
     )
     task = asyncio.create_task(events.run())
     try:
@@ -63,10 +63,60 @@ async def test_each_change_is_told_once(onvif: Onvif, *, lies: bool) -> None:
         await until(lambda: len(told) == 3)
         assert told == [
             Noticed("input", "in1", is_on=True),
-            Noticed("motion", "in1", is_on=True),
+            Noticed("motion", "", is_on=True),
             Noticed("input", "in1", is_on=False),
         ]
     assert fake.subscriptions == 1
+
+
+ON, OFF = Noticed("motion", "", is_on=True), Noticed("motion", "", is_on=False)
+
+
+async def test_motion_lasts_as_long_as_any_rule_sees_some(onvif: Onvif) -> None:
+    people = "tns1:RuleEngine/MyRuleDetector/PeopleDetect"
+    async with OnvifCamera() as fake, listening(onvif, fake) as (told, _):
+        fake.tell(people, "State", "false", "Initialized")
+        fake.tell(MOTION, "State", "true")
+        fake.tell(people, "State", "false")  # somebody else than the motion
+        await until(lambda: told == [ON])
+        fake.tell(people, "State", "true")
+        fake.tell(MOTION, "State", "false")
+        fake.tell(INPUT, "LogicalState", "true")  # by which we know that it was heard
+        await until(lambda: len(told) == 2)
+        fake.tell(people, "State", "false")
+        await until(lambda: len(told) == 3)
+        assert [told[0], told[2]] == [ON, OFF]
+
+
+@pytest.mark.parametrize("operation", ["Initialized", "Changed"])
+async def test_what_is_on_when_we_come_is_told_whatever_it_is_called(
+    onvif: Onvif, operation: str
+) -> None:
+    async with OnvifCamera() as fake, listening(onvif, fake) as (told, _):
+        fake.tell(MOTION, "State", "true", operation)
+        await until(lambda: told == [ON])
+        fake.tell(MOTION, "State", "true", "Deleted")  # its rule is gone
+        await until(lambda: told == [ON, OFF])
+
+
+async def test_a_line_that_is_crossed_is_motion_for_a_while(onvif: Onvif) -> None:
+    crossed = "tns1:RuleEngine/LineDetector/Crossed"
+    async with OnvifCamera() as fake, listening(onvif, fake, brief_s=0.3) as (told, _):
+        fake.tell(crossed, "ObjectId", "1")
+        await until(lambda: told == [ON])
+        await until(lambda: told == [ON, OFF])
+        fake.tell(crossed, "ObjectId", "3")
+        await until(lambda: len(told) == 4)
+        assert told == [ON, OFF] * 2
+
+
+async def test_what_only_happens_ends_with_the_connection(onvif: Onvif) -> None:
+    async with OnvifCamera() as fake, listening(onvif, fake) as (told, _):
+        for number in ("1", "2"):
+            fake.tell("tns1:RuleEngine/LineDetector/Crossed", "ObjectId", number)
+            await until(lambda: told == [ON] and not fake.has_news)
+        fake.drop_subscriptions()
+        await until(lambda: told == [ON, OFF])
 
 
 async def test_the_place_at_the_camera_is_given_back(onvif: Onvif) -> None:
@@ -91,8 +141,8 @@ async def test_a_camera_that_forgets_us_is_asked_again_and_its_motion_ends(
         fake.drop_subscriptions()
         await until(lambda: fake.subscriptions == 2)
         assert told == [
-            Noticed("motion", "in1", is_on=True),
-            Noticed("motion", "in1", is_on=False),
+            Noticed("motion", "", is_on=True),
+            Noticed("motion", "", is_on=False),
         ]
         fake.tell(MOTION, "State", "true")
         await until(lambda: len(told) == 3)
@@ -128,38 +178,3 @@ async def test_a_refused_login_makes_no_loop(onvif: Onvif) -> None:
             await until(lambda: fake.refused)
             await asyncio.sleep(0.3)  # several pauses
             assert fake.refused == 1
-
-
-@pytest.mark.parametrize(
-    ("topic", "kind"),
-    [
-        (MOTION, "motion"),
-        ("tns1:RuleEngine/CellMotionDetector/Motion", "motion"),
-        ("tns1:VideoAnalytics/Motion", "motion"),
-        (INPUT, "input"),
-        ("tns1:Device/Trigger/DigitalInput", "input"),
-        ("tns1:Device/Trigger/Relay", None),
-        ("", None),
-    ],
-)
-def test_topics_are_known(topic: str, kind: str | None) -> None:
-    assert kind_of(topic) == kind
-
-
-@pytest.mark.parametrize(
-    "inner",
-    [
-        "",
-        "<NotificationMessage/>",
-        "<x/><NotificationMessage><Topic/></NotificationMessage>",
-        f"<NotificationMessage><Topic>{MOTION}</Topic><Message/></NotificationMessage>",
-        f"<NotificationMessage><Topic>{MOTION}</Topic><Message><Message><Data/></Message>"
-        "</Message></NotificationMessage>",
-    ],
-)
-def test_what_is_no_notice_is_passed_over(inner: str) -> None:
-    assert read_notices(ElementTree.fromstring(f"<a>{inner}</a>")) == []
-
-
-def test_an_answer_without_notices_is_none() -> None:
-    assert read_notices(None) == []
