@@ -18,7 +18,7 @@ from h5sup.importers.place import Place, Tree
 VARIABLE = re.compile(r"\{(FRIGATE_[A-Za-z0-9_]+)\}")
 MAIN_ROLES = ("record", "restream", "rtmp", "detect")
 NOT_YET = {
-    "onvif": "PTZ is not there yet",
+    "onvif": "a source of type onvif has PTZ: add the camera as one if you need it",
     "record": "recordings are not there yet",
     "mqtt": "events are not taken over",
 }

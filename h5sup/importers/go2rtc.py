@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from h5sup.config.checks import SCHEMES
 from h5sup.config.loading import VARIABLE
@@ -24,6 +24,7 @@ RENAMED = {"rtspx": "rtsps"}
 UDP_INPUTS = frozenset({"rtsp/udp"})
 # Options that h5sup needs no word for: it copies what can be copied and transcodes on demand.
 NEEDLESS = frozenset({"backchannel", "hardware", "input", "audio", "video", "media", "async"})
+HTTP_PORT = 80
 MEDIA_FILE = re.compile(r"[^\s:?]+\.(mp4|mkv|ts|mov|flv|avi|webm)", re.IGNORECASE)
 
 
@@ -126,6 +127,8 @@ def parse_producer(text: str, names: set[str]) -> Producer | Rejection | Referen
     scheme = find_scheme(address)
     if scheme in SCHEMES or scheme in RENAMED:
         return _network_producer(address, scheme, options, is_ffmpeg=is_ffmpeg)
+    if scheme == "onvif":
+        return _onvif_producer(address, options)
     if is_ffmpeg and (MEDIA_FILE.fullmatch(address) or address.startswith("/")):
         fields: dict[str, object] = {"type": "file", "url": place_file(address)}
         return _with_options(fields, options, ("copy the file below paths.media_root",), is_ffmpeg)
@@ -143,6 +146,33 @@ def _network_producer(
         return Rejection("RTSP over WebSocket can't be opened")
     fields: dict[str, object] = {"type": "rtsp"} | split_credentials(address).fields
     return _with_options(fields, options, remarks, is_ffmpeg)
+
+
+def _onvif_producer(address: str, options: list[str]) -> Producer | Rejection:
+    """Return a camera that is asked for its addresses, with the profile that is named if any."""
+    camera = split_credentials(address)
+    try:
+        parts = urlsplit(camera.url)
+        port = parts.port or HTTP_PORT
+    except ValueError:
+        return Rejection("its host or port is none")
+    query = parse_qs(parts.query, keep_blank_values=True)
+    if "snapshot" in query:
+        return Rejection("it is a picture and no video: a source gives pictures by GetImage")
+    fields = {"type": "onvif", "host": parts.hostname or "", "port": port} | camera.fields
+    del fields["url"]
+    if parts.path.strip("/"):
+        fields["onvif_addr"] = parts.path
+    remarks: tuple[str, ...] = ()
+    wanted = query.get("subtype", ["0"])[0]
+    if not wanted.isdecimal():
+        fields["onvif_profile_main"] = wanted
+    elif int(wanted[:6]):
+        remarks = (
+            "the place of a profile in the camera's list is not kept: it shows its largest, "
+            "unless onvif_profile_main names another",
+        )
+    return _with_options(fields, options, remarks, is_ffmpeg=False)
 
 
 def _with_options(
@@ -188,8 +218,6 @@ def _reason(found: Producer | Rejection | Reference, *, has_source: bool) -> str
 def _unknown_reason(scheme: str) -> str:
     if scheme in COMMANDS:
         return "h5sup runs no commands"
-    if scheme == "onvif":
-        return "ONVIF cameras are not taken over yet: use its RTSP address"
     if scheme:
         return f"addresses that begin with {scheme}: can't be opened"
     return "it is neither an address nor a file"

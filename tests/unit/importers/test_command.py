@@ -61,7 +61,7 @@ def test_report_tells_no_secret(kind: str, target: Path) -> None:
 def test_report_has_the_four_parts(target: Path) -> None:
     report = import_file(DATA / "go2rtc.yaml", target, environment={})
     headings = [line for line in report.splitlines() if line and not line.startswith(" ")]
-    assert headings[0].endswith("go2rtc.yaml, go2rtc: 12 sources, 1 user")
+    assert headings[0].endswith("go2rtc.yaml, go2rtc: 13 sources, 1 user")
     assert headings[1:4] == ["Taken over", "Changed", "Not carried over"]
     assert "unset here: CAMERA_PASS, CAMERA_USER" in headings[4]
     assert headings[5].endswith("h5sup first: CAMERA_PASSWORD")

@@ -61,7 +61,7 @@ def test_entry_of_go2rtc_that_no_camera_reads_is_a_source_too(whole: Outcome) ->
         ("cameras.shed", "switched off"),
         ("cameras.lost", "none of its inputs"),
         ("cameras.lost.ffmpeg.inputs[0]", "not in this file"),
-        ("cameras.back.onvif", "PTZ"),
+        ("cameras.back.onvif", "type onvif has PTZ"),
         ("cameras.front.record", "recordings"),
         ("cameras.back", "detect"),
         ("go2rtc.webrtc.candidates[1]", "no STUN"),

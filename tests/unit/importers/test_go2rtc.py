@@ -105,6 +105,59 @@ def test_other_schemes_and_files(whole: Outcome) -> None:
     assert (movie["type"], movie["url"]) == ("file", "BigBuckBunny.mp4")
 
 
+def test_an_onvif_camera_is_asked_for_its_addresses(whole: Outcome) -> None:
+    assert whole.sources["onvif"] == {
+        "token": "onvif",
+        "type": "onvif",
+        "host": "192.0.2.40",
+        "port": 80,
+        "user": "admin",
+        "password": "cam-secret-14",
+        "onvif_profile_main": "MediaProfile00000",
+        "audio": True,
+        "connect": "ondemand",
+    }
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("onvif://192.0.2.1", {"host": "192.0.2.1", "port": 80}),
+        ("onvif://192.0.2.1:2020/", {"port": 2020}),
+        ("onvif://[2001:db8::1]:8000", {"host": "2001:db8::1", "port": 8000}),
+        ("onvif://u:p%40x@cam.example:8000/onvif/dev", {"onvif_addr": "/onvif/dev"}),
+        ("onvif://u:${PW}@192.0.2.1#media=video", {"password": "${PW}", "audio": False}),
+    ],
+)
+def test_an_onvif_address_is_taken_apart(address: str, told: dict[str, object]) -> None:
+    source = of(address, PW="x").sources["cam"]
+    assert told.items() <= source.items()
+    assert not {"url", "onvif_profile_main"} & source.keys()
+
+
+def test_a_profile_by_its_place_is_found_by_the_camera() -> None:
+    outcome = of("onvif://192.0.2.1?subtype=1")
+    assert "onvif_profile_main" not in outcome.sources["cam"]
+    assert "not kept" in outcome.line("streams.cam", Fate.CHANGED)
+    assert not of("onvif://192.0.2.1?subtype=0").lines("streams.cam", Fate.CHANGED)
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("onvif://192.0.2.1?subtype=a&snapshot", "no video"),
+        ("onvif://192.0.2.1:99999", "host or port"),
+        ("onvif://", "host"),
+        ("onvif://a b", "host"),
+        ("onvif://192.0.2.1/../x y", "onvif_addr"),
+    ],
+)
+def test_an_onvif_address_of_no_use_is_left_with_a_reason(address: str, words: str) -> None:
+    outcome = of(address)
+    assert "cam" not in outcome.sources
+    assert words in outcome.line("streams.cam")
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -112,7 +165,6 @@ def test_other_schemes_and_files(whole: Outcome) -> None:
         ("self", "another form"),
         ("command", "runs no commands"),
         ("echoed", "runs no commands"),
-        ("onvif", "ONVIF"),
         ("homekit", "begin with homekit:"),
         ("generated", "neither an address nor a file"),
         ("axis", "WebSocket"),
