@@ -118,6 +118,8 @@ class OnvifCamera:
     forgets_presets: bool = False
     is_tongue_tied: bool = False
     """It answers SetPreset with nothing."""
+    keeps_presets_apart: bool = False
+    """It changes no preset, and takes no name twice and none that is empty."""
     auxiliary: list[str] = field(default_factory=list)
     subscriptions: int = 0
     renewals: int = 0

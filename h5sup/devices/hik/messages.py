@@ -127,7 +127,9 @@ def parse_online(body: bytes) -> dict[int, bool]:
     states: dict[int, bool] = {}
     for each in tree.find_all("InputProxyChannelStatus"):
         number = _channel_number(each.text_of("id"))
-        state = each.text_of("online").lower()
+        # by the maker's web SDK it may stand with the address too
+        state = each.text_of("online") or each.text_of("sourceInputPortDescriptor/online")
+        state = state.lower()
         if number is not None and state in ("true", "false"):
             states[number] = state == "true"
     return states

@@ -9,6 +9,9 @@ from h5sup.devices.model import DeviceError, DeviceFailure
 
 SOAP_ENVELOPE = "http://www.w3.org/2003/05/soap-envelope"
 MAX_REASON = 200
+LOGIN_WORDS = (  # of faults without a code of WS-Security or ONVIF
+    "not authorized", "unauthorized", "authority failure", "authentication", "password",
+)  # fmt: skip
 
 
 class SoapFaultError(Exception):
@@ -27,7 +30,7 @@ class SoapFaultError(Exception):
         return bool(
             self.codes
             & {"NotAuthorized", "FailedAuthentication", "FailedCheck", "InvalidSecurity"}
-        ) or any(word in words for word in ("not authorized", "unauthorized", "authority failure"))
+        ) or any(word in words for word in LOGIN_WORDS)
 
     @property
     def is_about_time(self) -> bool:

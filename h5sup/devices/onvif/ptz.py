@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from h5sup.devices.model import (
@@ -93,30 +93,51 @@ class OnvifSteering:
     async def set_preset(self, preset: str, name: str) -> str:
         """Keep where it looks now as a place; returns the token by which the camera knows it.
 
-        A token that the camera does not know is a fault, so only one it has is named. A camera
-        that answers nothing is asked for the place of that name.
+        A token that the camera does not know is a fault, so only one it has is named. Firmware of
+        onvif_simple_server changes no place that is there: such a place is replaced.
         """
         async with self._camera.in_time():
-            before = {token for token, _ in read_presets(await self._ask("GetPresets"))}
-            given = {"PresetToken": preset} if preset in before else {}
-            answer = await self._ask("SetPreset", PresetName=name, **given)
-            token = read_preset_token(answer)
-            if token or given:
-                return token or preset
-            after = read_presets(await self._ask("GetPresets"))
-            new = [one for one, _ in after if one not in before]
-            named = [one for one, called in after if called == name]
-            if not new and not named:
-                raise DeviceError(
-                    DeviceFailure.NOT_UNDERSTOOD,
-                    f"{self._camera.address.shown} does not say which place it has kept",
-                )
-            return (new or named)[-1]
+            before = dict(read_presets(await self._ask("GetPresets")))
+            if preset not in before:
+                return await self._add_preset(name, before)
+            try:
+                answer = await self._ask("SetPreset", PresetToken=preset, **_named(name))
+            except DeviceError as error:
+                if error.failure not in (DeviceFailure.NOT_UNDERSTOOD, DeviceFailure.UNSUPPORTED):
+                    raise
+                return await self._replace_preset(preset, name, before)
+            return read_preset_token(answer) or preset
 
     async def delete_preset(self, preset: str) -> None:
         """Forget a place."""
         async with self._camera.in_time():
             await self._ask("RemovePreset", PresetToken=preset)
+
+    async def _add_preset(self, name: str, before: Mapping[str, str]) -> str:
+        """Keep a new place; a camera that answers nothing is asked for the place of that name."""
+        token = read_preset_token(await self._ask("SetPreset", **_named(name)))
+        if token:
+            return token
+        after = read_presets(await self._ask("GetPresets"))
+        new = [one for one, _ in after if one not in before]
+        named = [one for one, called in after if called == name]
+        if not new and not named:
+            raise DeviceError(
+                DeviceFailure.NOT_UNDERSTOOD,
+                f"{self._camera.address.shown} does not say which place it has kept",
+            )
+        return (new or named)[-1]
+
+    async def _replace_preset(self, preset: str, name: str, before: Mapping[str, str]) -> str:
+        """Keep a new place and forget the old one, before that only if it has the wanted name."""
+        name = name or before[preset]
+        is_in_the_way = name.casefold() == before[preset].casefold()
+        if is_in_the_way:
+            await self._ask("RemovePreset", PresetToken=preset)
+        token = await self._add_preset(name, before)
+        if not is_in_the_way and token != preset:
+            await self._ask("RemovePreset", PresetToken=preset)
+        return token
 
     async def _turn(self, motion: Motion) -> None:
         reaches = await self._learn_reaches()
@@ -187,6 +208,11 @@ class OnvifSteering:
         return DeviceError(
             DeviceFailure.UNSUPPORTED, f"{self._camera.address.shown} has not got {what}"
         )
+
+
+def _named(name: str) -> dict[str, str]:
+    """Return a preset's name as a parameter; some cameras refuse an empty one."""
+    return {"PresetName": name} if name else {}
 
 
 def find_auxiliary(commands: Sequence[str], what: Switch, *, on: bool) -> str | None:

@@ -27,6 +27,7 @@ MOTIONS = frozenset(
         "motionalarm",  # VideoSource
         "motiondetection",  # VideoAnalytics of Axis
         "pir",  # Device/Sensor of Axis
+        "vmd3_video_1",  # RuleEngine/VMD3 of Axis, before the applications below
         "objectsinside",  # FieldDetector: Hikvision, Dahua, Bosch
         "intrusion",  # TP-Link, in several detectors, as the next two
         "linecross",

@@ -86,6 +86,8 @@ class PtzService:
         token = text_of(call, "PresetToken")
         if token and token not in self._camera.presets:
             raise FaultError("ter:NoToken", "No token")
+        if self._camera.keeps_presets_apart:
+            self._keep_apart(token, call)
         token = token or str(max((int(one) for one in self._camera.presets), default=0) + 1)
         if not self._camera.forgets_presets:
             self._camera.presets[token] = text_of(call, "PresetName") or self._camera.presets.get(
@@ -97,6 +99,13 @@ class PtzService:
             f"<tptz:SetPresetResponse><tptz:PresetToken>{token}</tptz:PresetToken>"
             "</tptz:SetPresetResponse>"
         )
+
+    def _keep_apart(self, token: str, call: ElementTree.Element) -> None:
+        name = text_of(call, "PresetName")
+        if token:
+            raise FaultError("ter:ActionFailed", "no preset is changed here")
+        if not name or name in self._camera.presets.values():
+            raise FaultError("ter:PresetExist", "the name is empty or there already")
 
     def on_goto_preset(self, call: ElementTree.Element, request: web.Request) -> str:
         self._camera.at_preset = self._find_preset(call)

@@ -179,6 +179,15 @@ def test_a_state_that_cannot_be_read_hides_no_channel() -> None:
         assert channel.is_online
 
 
+def test_a_state_beside_the_address_is_read_too() -> None:
+    status = (
+        b"<InputProxyChannelStatusList><InputProxyChannelStatus><id>3</id>"
+        b"<sourceInputPortDescriptor><online>false</online></sourceInputPortDescriptor>"
+        b"</InputProxyChannelStatus></InputProxyChannelStatusList>"
+    )
+    assert messages.parse_online(status) == {3: False}
+
+
 def test_places_that_are_not_set_are_left_out() -> None:
     assert messages.parse_presets(PRESETS) == (Preset("1", "Gate"), Preset("3", "3"))
 

@@ -172,6 +172,7 @@ def test_a_profile_without_a_picture_is_passed_over() -> None:
     [
         (SoapFaultError(["Sender", "NotAuthorized"], "Sender not authorized"), True, False, False),
         (SoapFaultError(["Receiver"], "Authority failure"), True, False, False),
+        (SoapFaultError(["Client"], "Invalid username or password"), True, False, False),
         (SoapFaultError(["MessageExpired"], ""), False, True, False),
         (SoapFaultError(["Sender"], "wsu:Created timestamp is too old"), False, True, False),
         (SoapFaultError(["Sender"], "The account is locked for 30 min"), False, False, True),

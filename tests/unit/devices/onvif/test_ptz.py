@@ -92,6 +92,31 @@ async def test_a_preset_is_found_though_the_camera_does_not_name_it(
     assert await found.set_preset("2", "Court") == "2"
 
 
+@pytest.mark.parametrize(
+    ("name", "after"),
+    [
+        ("Door", {"2": "Yard", "3": "Door"}),
+        ("Gate", {"2": "Yard", "3": "Gate"}),
+        ("", {"2": "Yard", "3": "Gate"}),
+    ],
+)
+async def test_a_preset_of_a_camera_that_changes_none_is_replaced(
+    onvif: Onvif, fake: OnvifCamera, name: str, after: dict[str, str]
+) -> None:
+    fake.keeps_presets_apart = True
+    fake.presets = {"1": "Gate", "2": "Yard"}
+    assert await steering(onvif, fake).set_preset("1", name) == "3"
+    assert fake.presets == after
+
+
+async def test_a_preset_that_can_not_be_replaced_stays(onvif: Onvif, fake: OnvifCamera) -> None:
+    fake.keeps_presets_apart = True
+    fake.presets = {"1": "Gate", "2": "Yard"}
+    with pytest.raises(DeviceError, match="refuses SetPreset: the name is empty or there already"):
+        await steering(onvif, fake).set_preset("1", "Yard")
+    assert fake.presets == {"1": "Gate", "2": "Yard"}
+
+
 async def test_a_preset_that_is_not_there_is_an_error_with_its_reason(
     onvif: Onvif, fake: OnvifCamera
 ) -> None:

@@ -48,6 +48,7 @@ def messages(*told: tuple[str, dict[str, str]], operation: str = "Changed") -> E
         ("tnsaxis:CameraApplicationPlatform/VMD/Camera1ProfileANY", "motion"),
         ("tnsaxis:CameraApplicationPlatform/ObjectAnalytics/Device1ScenarioANY", "motion"),
         ("tns1:Device/tnsaxis:Sensor/PIR", "motion"),
+        ("tns1:RuleEngine/tnsaxis:VMD3/vmd3_video_1", "motion"),
         (INPUT, "input"),
         ("tns1:Device/Trigger/DigitalInput", "input"),
         ("tns1:Device/Trigger/Relay", None),
