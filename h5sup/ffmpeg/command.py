@@ -21,6 +21,7 @@ from h5sup.ffmpeg.tools import Tools
 
 QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+error")
 IO_TIMEOUT_US = 5_000_000
+DESCRIBED_US = 100_000  # that is looked at of what is known already
 
 # What may be opened, by kind: a playlist, a redirect or an SDP must not lead anywhere else.
 PROTOCOLS = {
@@ -296,11 +297,12 @@ def _input_options(source: Input) -> Options:
 def _rtsp_options(source: Input) -> Options:
     transport = "tcp" if source.transport == "auto" else source.transport
     protocols = PROTOCOLS.get(f"rtsp {transport}", PROTOCOLS["rtsp"])
-    return {
-        "rtsp_transport": transport,
-        "timeout": IO_TIMEOUT_US,
-        "protocol_whitelist": protocols,
-    }
+    options: Options = {"rtsp_transport": transport, "protocol_whitelist": protocols}
+    if not source.is_relayed:
+        options["timeout"] = IO_TIMEOUT_US
+    if source.is_described:
+        options["analyzeduration"] = DESCRIBED_US
+    return options
 
 
 def _open_feed(url: str, threads: int = 1) -> Any:

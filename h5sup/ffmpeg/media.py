@@ -22,6 +22,10 @@ class Input:
     transport: Transport = "auto"
     user: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
+    is_relayed: bool = False
+    """It comes by way of our own relay, which knows better how long to wait."""
+    is_described: bool = False
+    """Its first packets need not be looked at long to know what its tracks are."""
 
     @property
     def address(self) -> str:

@@ -16,8 +16,8 @@ from h5sup.recording.mounts import MountGuard
 from h5sup.recording.orders import OrderStore
 from h5sup.recording.outlook import Forecast
 from h5sup.recording.playback.converter import Kit
-from h5sup.recording.playback.device_reel import DeviceRecordings
 from h5sup.recording.playback.opener import RecordedPlaybacks, Transcodes
+from h5sup.recording.playback.stretches import DeviceRecordings
 from h5sup.recording.recordings import Recordings, Sources
 from h5sup.recording.retention import Retention
 from h5sup.recording.snapshots import Pictures, Snapshots

@@ -45,7 +45,9 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)  # shows the clip's first picture:
 GOP = 25  # one a second
 FRAGMENTS = "-c copy -movflags frag_keyframe+empty_moov+default_base_moof -use_editlist 0 "
 FRAGMENTS += "-frag_duration 30000 -f mp4"
-QUICK = Patience(first_s=5.0, stall_s=3.0, idle_s=0.3, restart_every_s=0.1)
+QUICK = Patience(
+    first_s=5.0, stall_s=3.0, hold_s=0.1, idle_s=0.3, paused_s=0.3, restart_every_s=0.1
+)
 
 
 def seconds(count: float) -> timedelta:
@@ -58,6 +60,7 @@ class Recordings:
     def __init__(self, camera: RtspCamera) -> None:
         self.camera = camera
         self.mount = "tracks/101"
+        self.scheme = "rtsp"
         self.password = PASSWORD
         self.records: Sequence[tuple[float, float]] = ((0, 3600),)
         """In seconds after noon."""
@@ -81,7 +84,8 @@ class Recordings:
     async def playback(self, begin: datetime, end: datetime) -> MediaAddress:
         self.played.append(((begin - NOON).total_seconds(), (end - NOON).total_seconds()))
         query = f"?starttime={begin:%Y%m%dT%H%M%SZ}&endtime={end:%Y%m%dT%H%M%SZ}"
-        return MediaAddress(self.camera.url(self.mount) + query, USER, self.password)
+        url = self.camera.url(self.mount).replace("rtsp", self.scheme, 1)
+        return MediaAddress(url + query, USER, self.password)
 
 
 class Theatre:
@@ -230,7 +234,9 @@ async def test_what_comes_fast_is_played_fast_and_from_four_times_on_by_key_pict
     fast.write_text(f"#!/bin/sh\nexec ffmpeg -v error -i {clip} {FRAGMENTS} pipe:1\n")
     fast.chmod(0o755)
     kit = replace(kit, tools=replace(kit.tools, ffmpeg=str(fast)))
-    reel = DeviceReel(Recordings(RtspCamera(clips, [])), NOON, NOON + seconds(8), kit)
+    recordings = Recordings(RtspCamera(clips, []))
+    recordings.scheme = "rtsps"  # which the relay leaves to ffmpeg
+    reel = DeviceReel(recordings, NOON, NOON + seconds(8), kit)
     player = Player(
         PlaybackRequest(token="nvr--1"),
         reel.handed_to,

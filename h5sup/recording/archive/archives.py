@@ -28,8 +28,9 @@ from h5sup.recording.archive.plan import (
 )
 from h5sup.recording.names import build_name, build_path
 from h5sup.recording.playback.converter import Kit
-from h5sup.recording.playback.device_reel import DeviceRecordings, Patience
+from h5sup.recording.playback.device_reel import Patience
 from h5sup.recording.playback.stored import Opened, open_file
+from h5sup.recording.playback.stretches import DeviceRecordings
 from h5sup.store.media_index import MediaIndex
 from h5sup.store.media_records import Archive, StoredFile
 

@@ -29,13 +29,8 @@ from h5sup.recording.archive.feed import (
 from h5sup.recording.archive.job import Studio, clear_folders, explain_os, in_thread
 from h5sup.recording.archive.plan import Span
 from h5sup.recording.playback.converter import Kit
-from h5sup.recording.playback.device_reel import (
-    JOIN_US,
-    LEAST_US,
-    DeviceRecordings,
-    DeviceReel,
-    Patience,
-)
+from h5sup.recording.playback.device_reel import DeviceReel, Patience
+from h5sup.recording.playback.stretches import JOIN_US, LEAST_US, DeviceRecordings
 from h5sup.recording.playback.supply import Edge, Footage, Piece, StoredFragment
 from h5sup.store.media_records import StoredFile
 

@@ -1,45 +1,31 @@
 """What a recorder has recorded, for a playback: read by one ffmpeg at a time, one piece ahead.
 
-RTSP has PAUSE, Scale and Range for that, ffmpeg gives none of them to us. So whatever jumps starts
-an ffmpeg anew at the new time. While nobody takes, the recorder is held up by its own connection;
-after a while that is closed, and opened again where it was left.
+Whatever jumps starts an ffmpeg anew at the new time, on the connection to the recorder that is
+there where it allows that (DeviceLine). While nobody takes, the recorder pauses, or is held up by
+its own connection; after a while that is closed, and opened again where it was left.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Protocol
 
 from h5sup.base.clock import from_us, to_us
 from h5sup.base.errors import Failure, NotFoundError, SourceError, UnavailableError
-from h5sup.devices.model import DeviceError, DeviceRecord, MediaAddress
-from h5sup.ffmpeg.media import Input
+from h5sup.devices.model import DeviceError
 from h5sup.formats.isobmff.gop_table import SECOND_US
 from h5sup.recording.playback.converter import Kit
+from h5sup.recording.playback.device_line import DeviceLine
 from h5sup.recording.playback.device_run import DeviceRun, is_key
+from h5sup.recording.playback.stretches import DeviceRecordings, Stretch, Stretches
 from h5sup.recording.playback.supply import Edge, Piece, Span, StoredFragment, Stride
 
 PIECE_BYTES = 512 * 1024
-JOIN_US = 2 * SECOND_US  # recorders cut their files with a second's loss
-LEAST_US = SECOND_US // 2  # what is not worth an ffmpeg
 NEAR_END_US = 4 * SECOND_US  # a recording that ends so early is over: their lists are coarse
 LAST_US = SECOND_US  # of the end, for who jumps beyond it
 PROGRESS_US = SECOND_US  # less since the last start is none
-WINDOW_US = 6 * 3600 * SECOND_US  # that is asked for at once; a month would take many seconds
-MAX_SEARCHES = 100  # for one jump
-
-
-class DeviceRecordings(Protocol):
-    """What a recorder has of one channel. Raises DeviceError."""
-
-    async def search(self, begin: datetime, end: datetime) -> tuple[Sequence[DeviceRecord], bool]:
-        """Return what was recorded, oldest first, and whether that is all."""
-
-    async def playback(self, begin: datetime, end: datetime) -> MediaAddress:
-        """Return where it is had."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,20 +34,16 @@ class Patience:
 
     first_s: float = 7.0  # to the first picture; players wait 8 s for all of an opening
     stall_s: float = 10.0
-    idle_s: float = 20.0  # that nobody takes anything; recorders have few places
+    hold_s: float = 1.0  # that nobody takes anything, and the recorder is told to pause
+    idle_s: float = 20.0  # and then its place is freed, for recorders have few ...
+    paused_s: float = 40.0  # ... but so much later where it has paused
     restart_every_s: float = 1.0  # who drags a slider must not have it opened ten times a second
+    jump_every_s: float = 0.25  # where it need not be opened
 
 
 @dataclass(slots=True)
 class Extent:
     """From when to when is played."""
-
-    begin_us: int
-    end_us: int
-
-
-class Stretch(NamedTuple):
-    """A time in which all was recorded."""
 
     begin_us: int
     end_us: int
@@ -94,8 +76,7 @@ class DeviceReel:
         self._looks_at = looks_at
         self._on_close = on_close
         self._patience = patience or Patience()
-        self._stretches: list[Stretch] = []
-        self._known_from_us = self._known_us = self.programme.begin_us  # there is no other between
+        self._stretches = Stretches(recordings, self.programme)
         self._place_us = self.programme.begin_us
         self._land_us: int | None = None
         self._is_sought = True
@@ -106,6 +87,12 @@ class DeviceReel:
         self._has_played = False
         self._reading: asyncio.Task[Piece | Edge] | None = None
         self._is_stale = False
+        self._line = DeviceLine(first_s=self._patience.first_s)
+        self._speed = 1.0
+        self._scale = 1  # at which the recorder was asked to send
+        self._asked_us = 0  # the place at which the newest reading began
+        self._pausing: asyncio.Task[None] | None = None
+        self._is_long = False  # that nobody takes anything
         self._idle: asyncio.TimerHandle | None = None
         self._resting: asyncio.Task[None] | None = None
 
@@ -133,6 +120,7 @@ class DeviceReel:
     def take(self) -> Piece | Edge | None:
         """Return the next piece; None while it is being read. Raises UnavailableError."""
         self._stay_awake()
+        self._is_long = False
         reading = self._reading
         if reading is not None and not reading.done():
             return None
@@ -156,6 +144,10 @@ class DeviceReel:
             self._reading.cancel()
         self._stay_awake()
 
+    def hurry(self, speed: float) -> None:
+        """Have the recorder send as fast as it is played from the next piece on, if it can."""
+        self._speed = speed
+
     async def close(self) -> None:
         """End what reads."""
         self._stay_awake()
@@ -163,6 +155,8 @@ class DeviceReel:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
         await self._end_run()
+        await self._settle()
+        await self._line.close()
         self._on_close()
 
     # one at a time
@@ -174,7 +168,7 @@ class DeviceReel:
     def _note_read(self, reading: asyncio.Task[Piece | Edge]) -> None:
         if reading is self._reading and not reading.cancelled():
             loop = asyncio.get_running_loop()
-            self._idle = loop.call_later(self._patience.idle_s, self._rest)
+            self._idle = loop.call_later(self._patience.hold_s, self._pause)
         self._on_ready()
 
     def _stay_awake(self) -> None:
@@ -182,15 +176,35 @@ class DeviceReel:
             self._idle.cancel()
             self._idle = None
 
+    def _pause(self) -> None:
+        """Have the recorder pause: nobody has taken anything for a moment."""
+        self._pausing = asyncio.create_task(self._line.pause(), name="device playback pause")
+        loop = asyncio.get_running_loop()
+        self._idle = loop.call_later(self._patience.idle_s, self._rest)
+
     def _rest(self) -> None:
         """Free the recorder's place: nobody has taken anything for long."""
         self._idle = None
-        self._drop_run()
+        if self._line.is_paused and not self._is_long:
+            self._is_long = True  # it costs the recorder little
+            loop = asyncio.get_running_loop()
+            self._idle = loop.call_later(self._patience.paused_s, self._rest)
+            return
+        self._drop_run(frees=True)
 
-    def _drop_run(self) -> None:
+    def _drop_run(self, *, frees: bool = False) -> None:
         run, self._run = self._run, None
+        if run is not None or frees:
+            self._resting = asyncio.create_task(
+                self._close_run(run, frees=frees), name="device playback close"
+            )
+
+    async def _close_run(self, run: DeviceRun | None, *, frees: bool) -> None:
         if run is not None:
-            self._resting = asyncio.create_task(run.close(), name="device playback close")
+            await run.close()
+        if frees:
+            await self._settle()
+            await self._line.close()
 
     async def _end_run(self) -> None:
         """Return once nothing reads; one that was dropped before is waited for."""
@@ -201,35 +215,53 @@ class DeviceReel:
             await asyncio.shield(self._resting)
         self._resting = None
 
+    async def _settle(self) -> None:
+        """Return once the recorder is not told to pause any more."""
+        pausing, self._pausing = self._pausing, None
+        if pausing is not None:
+            await asyncio.shield(pausing)
+
     async def _next(self) -> Piece | Edge:
         """Return the next piece; what is read goes on where it ended too early."""
-        if self._is_sought or self._resting is not None:
+        await self._settle()
+        if self._is_sought or self._resting is not None or not await self._goes_on():
             await self._end_run()
         if self._is_sought:
             self._land_us = None
         while True:
-            if self._run is None and not await self._begin():
-                return Edge.END
             run = self._run
-            assert run is not None
+            if run is None:
+                stretch = await self._choose()
+                if stretch is None:
+                    return Edge.END
+                run = await self._begin(stretch)
+                if run is None:
+                    continue
             stored = await run.next()
             if stored is not None and stored.start_us < self._stretch.end_us:
                 piece = await self._piece(run, stored)
                 self._place_us = run.reached_us
                 self._has_played = True
+                self._line.note_worked()
                 return piece
-            await self._go_on(run, run.failure)
+            await self._go_on(run)
 
-    async def _begin(self) -> bool:
-        """Start reading at the place, or at what was recorded next; False when there is nothing.
+    async def _goes_on(self) -> bool:
+        """Return whether what reads does so as fast as is wanted, and after a pause."""
+        if self._run is None:
+            return True
+        return self._scale == self._line.find_scale(self._speed) and await self._line.wake()
+
+    async def _choose(self) -> Stretch | None:
+        """Return what was recorded at the place or next; the place is in it then.
 
         Raises NotFoundError, UnavailableError.
         """
-        stretch = await self._find(self._place_us)
+        stretch = await self._stretches.find(self._place_us)
         if stretch is None:
             if not self._is_sought:
-                return False
-            stretch = await self._find_last()
+                return None
+            stretch = await self._stretches.find_last()
             if stretch is None:
                 raise NotFoundError("the device has recorded nothing in this time")
             self._land_us = self._place_us
@@ -237,8 +269,17 @@ class DeviceReel:
         # addresses of recorders know whole seconds: what is asked for must be what is told
         whole_us = self._place_us - self._place_us % SECOND_US
         self._place_us = max(whole_us, stretch.begin_us)
+        return stretch
+
+    async def _begin(self, stretch: Stretch) -> DeviceRun | None:
+        """Start reading at the place; None, with another place, when there is nothing.
+
+        Raises UnavailableError.
+        """
+        patience = self._patience
+        every_s = patience.jump_every_s if self._line.is_quick else patience.restart_every_s
         now = asyncio.get_running_loop().time()
-        await asyncio.sleep(max(0.0, self._started_at + self._patience.restart_every_s - now))
+        await asyncio.sleep(max(0.0, self._started_at + every_s - now))
         try:
             address = await self._recordings.playback(
                 from_us(self._place_us), from_us(stretch.end_us)
@@ -247,47 +288,49 @@ class DeviceReel:
             raise UnavailableError(str(error)) from error
         self._runs += 1
         self._stretch = stretch
-        run = DeviceRun(
+        self._scale = self._line.find_scale(self._speed)
+        self._started_at = asyncio.get_running_loop().time()
+        try:
+            opening = await self._line.read(address, self._place_us, self._scale)
+        except SourceError as error:
+            self._is_sought = False
+            self._judge(error, self._place_us, self._place_us)
+            return None
+        run = self._run = DeviceRun(
             self._kit,
-            Input(
-                kind="rtsp",
-                url=address.url,
-                transport="tcp",
-                user=address.user,
-                password=address.password,
-            ),
+            opening.source,
             self._runs,
             self._place_us,
-            first_s=self._patience.first_s,
-            stall_s=self._patience.stall_s,
+            find_begin=opening.find_begin,
+            first_s=opening.first_s,
+            stall_s=patience.stall_s,
         )
-        self._started_at = asyncio.get_running_loop().time()
-        self._run = run
+        self._asked_us = self._place_us
         await run.start()
         self._is_sought = False
-        return True
+        return run
 
-    async def _go_on(self, run: DeviceRun, failure: SourceError | None) -> None:
+    async def _go_on(self, run: DeviceRun) -> None:
         """Set the place after a reading ended; raises UnavailableError when that was too early."""
-        reached_us, start_us = run.reached_us, run.start_us
+        failure, start_us, reached_us = run.failure, run.start_us, run.reached_us
         await self._end_run()
+        if failure is not None and reached_us == start_us and await self._line.retry(failure):
+            return
+        self._judge(failure, start_us, reached_us)
+
+    def _judge(self, failure: SourceError | None, start_us: int, reached_us: int) -> None:
+        """Set the place after a reading ended; raises UnavailableError when that was too early."""
         has_come = reached_us > start_us
         if failure is None or (has_come and reached_us >= self._stretch.end_us - NEAR_END_US):
             self._place_us = self._stretch.end_us
             return
         is_refused = failure.failure is Failure.WRONG_PASSWORD
-        if not is_refused and reached_us - start_us >= PROGRESS_US:
+        gained_us = reached_us - max(start_us, self._asked_us)
+        if not is_refused and has_come and gained_us >= PROGRESS_US:
             self._place_us = reached_us
             return
-        if (
-            not is_refused
-            and self._has_played
-            and failure.failure
-            in (
-                Failure.CLOSED,
-                Failure.NOT_FOUND,
-            )
-        ):
+        is_over = failure.failure in (Failure.CLOSED, Failure.NOT_FOUND)
+        if is_over and self._has_played:
             self._place_us = self._stretch.end_us  # its list promised more than there is
             return
         said = str(failure).replace("the camera", "the device")
@@ -306,7 +349,7 @@ class DeviceReel:
                 source=footage, number=0, gop=gop, fragments=[first], is_first=True, duration=ticks
             )
         fragments, size = [first], len(first.data)
-        least = self._looks_at if is_first and self._place_us == run.start_us else 1
+        least = self._looks_at if is_first and first.start_us == run.start_us else 1
         while size < PIECE_BYTES and (run.has_more or len(fragments) < least):
             coming = await run.peek()
             if coming is None or is_key(coming) or coming.start_us >= self._stretch.end_us:
@@ -338,58 +381,3 @@ class DeviceReel:
             if (video := coming.parsed.video) is not None:
                 end = video.dts + video.duration
         return end - begin
-
-    # what there is
-
-    async def _find(self, at_us: int) -> Stretch | None:
-        """Return what was recorded at a moment or next after it; raises UnavailableError."""
-        if not self._known_from_us <= at_us <= self._known_us:
-            self._stretches.clear()
-            self._known_from_us = self._known_us = at_us
-        window_us = WINDOW_US
-        for _ in range(MAX_SEARCHES):
-            for stretch in self._stretches:
-                if stretch.end_us > at_us + LEAST_US:
-                    return stretch
-            if self._known_us >= self.programme.end_us:
-                break
-            await self._look_on(min(self.programme.end_us, self._known_us + window_us))
-            window_us *= 2
-        return None
-
-    async def _look_on(self, end_us: int) -> None:
-        """Ask for what comes after all that is known."""
-        found, is_all = await self._search(self._known_us, end_us)
-        for stretch in found:
-            self._add(*stretch)
-        reached_us = found[-1].end_us if found else self._known_us
-        self._known_us = end_us if is_all or reached_us <= self._known_us else reached_us
-
-    async def _find_last(self) -> Stretch | None:
-        """Return what was recorded last; raises UnavailableError."""
-        end_us, window_us = self.programme.end_us, WINDOW_US
-        begin_us = end_us
-        while begin_us > self.programme.begin_us:
-            begin_us = max(self.programme.begin_us, end_us - window_us)
-            found, _ = await self._search(begin_us, end_us)
-            if found:
-                return max(found, key=lambda stretch: stretch.end_us)
-            window_us *= 4
-        return None
-
-    async def _search(self, begin_us: int, end_us: int) -> tuple[list[Stretch], bool]:
-        try:
-            found, is_all = await self._recordings.search(from_us(begin_us), from_us(end_us))
-        except DeviceError as error:
-            raise UnavailableError(str(error)) from error
-        clipped = [
-            Stretch(max(to_us(one.begin), begin_us), min(to_us(one.end), end_us)) for one in found
-        ]
-        return sorted(one for one in clipped if one.end_us > one.begin_us), is_all
-
-    def _add(self, begin_us: int, end_us: int) -> None:
-        last = self._stretches[-1] if self._stretches else None
-        if last is not None and begin_us <= last.end_us + JOIN_US:
-            self._stretches[-1] = Stretch(last.begin_us, max(last.end_us, end_us))
-        else:
-            self._stretches.append(Stretch(begin_us, end_us))

@@ -1,14 +1,14 @@
 """One ffmpeg that reads what a recorder plays: fragments with the times at which they were taken.
 
-A recorder does not say when the first picture it sends was taken; it is asked for a moment, and
-that moment is taken for it. Most begin with the key picture before: so far the times may be off.
+Where nobody knows when the first picture was taken, the moment that was asked for is taken for it.
+Most recorders begin with the key picture before: so far the times may be off then.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from h5sup.base.errors import MediaFormatError, SourceError, UnavailableError
@@ -72,10 +72,14 @@ class DeviceRun:
         number: int,
         start_us: int,
         *,
+        find_begin: Callable[[], int | None] = lambda: None,
         first_s: float,
         stall_s: float,
     ) -> None:
-        """Take what to read; its first picture counts as taken at `start_us`."""
+        """Take what to read; its first picture counts as taken at `start_us`.
+
+        When `find_begin` knows better once that has come, `start_us` becomes what it says.
+        """
         self.footage: DeviceFootage | None = None
         """Known once peek() has returned something."""
         self.gop: StoredGop | None = None
@@ -86,6 +90,7 @@ class DeviceRun:
         self._kit = kit
         self._source = source
         self._number = number
+        self._find_begin = find_begin
         self._limit_s = first_s
         self._stall_s = stall_s
         self._redact = build_redactor(source.secrets)
@@ -223,6 +228,9 @@ class DeviceRun:
                 if run.samples[0].flags & SAMPLE_IS_NON_SYNC:
                     return  # it can't be decoded
                 self._first_dts = run.dts
+                found_us = self._find_begin()
+                if found_us is not None:
+                    self.start_us = self.reached_us = found_us
                 self._limit_s = self._stall_s
             scale = run.track.timescale
             since = run.dts - self._first_dts

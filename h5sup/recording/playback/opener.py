@@ -17,11 +17,12 @@ from h5sup.formats.isobmff.init_segment import InitSegment
 from h5sup.formats.isobmff.stored import StoredMovie
 from h5sup.recording.playback import stored
 from h5sup.recording.playback.converter import Kit
-from h5sup.recording.playback.device_reel import DeviceRecordings, DeviceReel, Patience
+from h5sup.recording.playback.device_reel import DeviceReel, Patience
 from h5sup.recording.playback.player import Player
 from h5sup.recording.playback.programme import FileIndex, Programme
 from h5sup.recording.playback.reel import Reel
 from h5sup.recording.playback.retiming import find_silence
+from h5sup.recording.playback.stretches import DeviceRecordings
 from h5sup.recording.playback.supply import Edge, Piece, Supply
 from h5sup.recording.playback.wardrobe import Wardrobe, choose_family, has_sound
 from h5sup.store.media_records import StoredFile

@@ -175,6 +175,7 @@ class Player:
         if not SLOWEST <= speed <= FASTEST:
             raise InvalidError("nSpeed", f"must be from {SLOWEST:g} to {FASTEST:g}")
         self._speed = Fraction(speed).limit_denominator(SPEED_STEPS)
+        self._reel.hurry(speed)
         piece = self._piece
         is_waiting = piece is not None and piece.is_key_alone and len(self._coming) > 0
         if piece is not None and is_waiting and not self._stride(piece.source, piece.gop):

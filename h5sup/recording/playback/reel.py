@@ -123,6 +123,9 @@ class Reel:
         assert self._reading is not None
         return await asyncio.shield(self._reading)
 
+    def hurry(self, speed: float) -> None:
+        """Do nothing: a disk is read as fast as it is played."""
+
     async def close(self) -> None:
         """Close what is open, once no thread reads it any more."""
         if self._reading is not None:

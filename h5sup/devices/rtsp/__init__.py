@@ -1,0 +1,1 @@
+"""Recorders over RTSP: one connection that many ffmpegs read, one after the other."""

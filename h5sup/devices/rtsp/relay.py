@@ -1,0 +1,440 @@
+"""What stands between a recorder and the ffmpegs that read what it plays, one after the other.
+
+ffmpeg can neither pause nor jump nor ask for more speed, and doesn't tell where the recorder
+began. So the relay holds the connection to the recorder and speaks RTSP with it (RFC 2326); an
+ffmpeg reads from the relay, over loopback, and never sees the login. Media passes as it came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from h5sup.base.clock import from_us, to_us
+from h5sup.base.errors import Failure, MediaFormatError, SourceError
+from h5sup.devices.model import MediaAddress
+from h5sup.devices.rtsp.connection import ANSWER_S, RtspConnection
+from h5sup.devices.rtsp.door import Door, Offer, OfferedTrack
+from h5sup.formats.presentation import (
+    Presentation,
+    PresentedTrack,
+    join_control,
+    parse_presentation,
+)
+from h5sup.formats.rtp import RTP_HEADER_LENGTH, timestamp_distance
+from h5sup.formats.rtsp import (
+    PlayRange,
+    Response,
+    build_clock_range,
+    build_npt_range,
+    list_frames,
+    parse_interleaved,
+    parse_range,
+    parse_rtp_info,
+    parse_scale,
+)
+
+SECOND_US = 1_000_000
+HELD_BYTES = 512 * 1024  # until the ffmpeg asks; beyond it the device is held up
+STEERED_BYTES = 16 * 1024 * 1024  # that may come before the answer to PAUSE
+ALIVE_S = 25.0  # RFC 2326 §12.37: a session lasts 60 s unless its server says otherwise
+LEAST_ALIVE_S = 2.0
+BELIEVED_US = 60 * SECOND_US  # so far from what was asked for a recorder may begin
+ZONES_US = 15 * 60 * SECOND_US  # recorders tell clocks of some zone: zones differ by quarters
+GOP_US = 20 * SECOND_US  # so long before the Range its first picture may be
+JUMP_US = 3 * SECOND_US // 2  # timestamps that go on otherwise after a pause don't go on
+RESUMED_S = 2.0  # until there is media again after a pause
+SPROP = ("sprop-parameter-sets=", "sprop-sps=")
+NO_TCP = "the device gives no media on its own connection"
+
+
+@dataclass(slots=True)
+class Showing:
+    """What one ffmpeg is shown."""
+
+    url: str
+    """Where it is had; good for one ffmpeg."""
+    asked_us: int
+    scale: float
+    """How many times as fast the device says that it sends."""
+    is_described: bool
+    """Pictures need not be looked at to know what they are."""
+    range_us: int | None = None
+    """When the device says that it begins."""
+    lead_us: int = 0
+    """So much after that its first picture was taken; negative: before."""
+
+    @property
+    def begin_us(self) -> int:
+        """Return when its first picture was taken, as far as that is known."""
+        return (self.asked_us if self.range_us is None else self.range_us) + self.lead_us
+
+
+@dataclass(frozen=True, slots=True)
+class _Track:
+    """A track that was set up."""
+
+    told: PresentedTrack
+    url: str
+    channels: tuple[int, int]
+
+
+class Relay:
+    """Owned by who plays. One call at a time: `open()` or `go_to()` for each ffmpeg.
+
+    Every method but close() raises SourceError. After one has raised, open() begins anew.
+    """
+
+    def __init__(self, *, answer_s: float = ANSWER_S) -> None:
+        self._answer_s = answer_s
+        self._connection: RtspConnection | None = None
+        self._tracks: list[_Track] = []
+        self._url = ""
+        self._has_parameters = False  # it knows GET_PARAMETER
+        self._alive: asyncio.TimerHandle | None = None
+        self._door: Door | None = None
+        self._showing: Showing | None = None
+        self._find_range: Callable[[int], str] | None = None  # how it is told a moment
+        self._origin_us = 0  # of npt
+        self._zone_us = 0  # that its clock is ahead of UTC
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        self._is_holding = True
+        self._is_dropping = False
+        self._is_steering = False
+        self._is_full = False
+        self._first: asyncio.Future[int] | None = None  # timestamp of the first picture to come
+        self._last: int | None = None  # of the newest
+        self.is_paused = False
+
+    @property
+    def can_go_to(self) -> bool:
+        """Return whether go_to() is worth trying: the device has told how it counts time."""
+        is_open = self._connection is not None and self._connection.is_open
+        return is_open and self._find_range is not None
+
+    async def open(self, address: MediaAddress, at_us: int, scale: float = 1.0) -> Showing:
+        """Have what is at an address played, which begins at a moment, for an ffmpeg to come."""
+        await self.close()
+        connection = self._connection = RtspConnection(
+            address,
+            on_media=self._take,
+            on_lost=lambda: self._note_lost(connection),
+            answer_s=self._answer_s,
+        )
+        await connection.open()
+        self._url = address.url
+        public = await connection.ask("OPTIONS", self._url)
+        self._has_parameters = "GET_PARAMETER" in (public.find("public") or "").upper()
+        described = await self._describe(connection)
+        wanted = [described.find("video"), described.find("audio")]
+        self._tracks.clear()
+        for told in wanted:
+            if told is not None:
+                self._tracks.append(await self._set_up(connection, told, len(self._tracks)))
+        self._keep_alive()
+        self._is_dropping = False
+        showing = await self._show(at_us, scale)
+        answer = await self._play(scale, "npt=0.000-")
+        self._learn_clock(showing, parse_range(answer.find("range")))
+        self._begin(showing, answer)
+        return showing
+
+    async def go_to(self, at_us: int, scale: float = 1.0) -> Showing:
+        """Have a moment played in the same session, for another ffmpeg to come.
+
+        Raises SourceError also where the device does not confirm that it went there.
+        """
+        assert self._connection is not None
+        assert self._find_range is not None
+        self._close_door()
+        self._is_dropping = True
+        if not self.is_paused:
+            await self._steered("PAUSE")
+        self.is_paused = False
+        self._is_dropping = False
+        showing = await self._show(at_us, scale)
+        answer = await self._play(scale, self._find_range(at_us))
+        showing.range_us = self._place(showing, parse_range(answer.find("range")))
+        if showing.range_us is None:
+            raise SourceError(Failure.NOT_MEDIA, "the device does not say whether it jumped")
+        self._begin(showing, answer)
+        return showing
+
+    async def pause(self) -> None:
+        """Have the device send nothing; what it has sent may still be taken."""
+        if not self.is_paused:
+            await self._steered("PAUSE")
+            self.is_paused = True
+
+    async def resume(self) -> None:
+        """Go on after pause(), with the picture that comes next."""
+        assert self._showing is not None
+        scale = self._showing.scale
+        before = self._last
+        self._first = asyncio.get_running_loop().create_future()
+        self._is_holding = True
+        headers = {} if scale == 1.0 else {"Scale": f"{scale:g}"}
+        await self._steered("PLAY", headers)
+        self.is_paused = False
+        try:
+            async with asyncio.timeout(RESUMED_S):
+                first = await self._first
+        except TimeoutError:
+            raise SourceError(Failure.STALLED, "nothing comes after a pause") from None
+        jump_us = abs(timestamp_distance(first, before or first)) * SECOND_US // self._clock_hz
+        if jump_us > JUMP_US * scale:
+            raise SourceError(Failure.NOT_MEDIA, "the device does not go on where it was paused")
+        self._flush()
+
+    async def close(self) -> None:
+        """Let go of the device and of the ffmpeg."""
+        if self._alive is not None:
+            self._alive.cancel()
+            self._alive = None
+        self._close_door()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.tell("TEARDOWN", self._url)
+            connection.close()
+        self._find_range = None
+        self.is_paused = False
+
+    # the device
+
+    async def _describe(self, connection: RtspConnection) -> Presentation:
+        answer = await connection.ask("DESCRIBE", self._url, {"Accept": "application/sdp"})
+        if not answer.is_ok:
+            raise _lacking("DESCRIBE", answer)
+        try:
+            described = parse_presentation(answer.body)
+        except MediaFormatError as error:
+            raise SourceError(Failure.NOT_MEDIA, str(error)) from error
+        video = described.find("video")
+        if video is None or not video.clock_hz:
+            raise SourceError(Failure.NO_VIDEO, "the device describes no pictures")
+        base = answer.find("content-base") or answer.find("content-location") or ""
+        if base.lower().startswith("rtsp://"):
+            self._url = base
+        if described.control.lower().startswith("rtsp://"):
+            self._url = described.control
+        return described
+
+    async def _set_up(
+        self, connection: RtspConnection, told: PresentedTrack, number: int
+    ) -> _Track:
+        url = join_control(self._url, told.control)
+        transport = f"RTP/AVP/TCP;unicast;interleaved={2 * number}-{2 * number + 1}"
+        answer = await connection.ask("SETUP", url, {"Transport": transport})
+        if not answer.is_ok:
+            raise _lacking("SETUP", answer)
+        channels = parse_interleaved(answer.find("transport") or "")
+        if channels is None or any(channels[0] == one.channels[0] for one in self._tracks):
+            raise SourceError(Failure.NOT_MEDIA, NO_TCP)
+        return _Track(told, url, channels)
+
+    async def _play(self, scale: float, where: str) -> Response:
+        """Have it play; a Scale that it refuses is left out."""
+        answer = None
+        if scale != 1.0:
+            answer = await self._ask("PLAY", {"Range": where, "Scale": f"{scale:g}"})
+        if answer is None or not answer.is_ok:
+            answer = await self._ask("PLAY", {"Range": where})
+        if not answer.is_ok:
+            raise _lacking("PLAY", answer)
+        return answer
+
+    async def _steered(self, method: str, headers: dict[str, str] | None = None) -> None:
+        """Have it do something, though the ffmpeg may take nothing meanwhile."""
+        self._is_steering = True
+        try:
+            self._balance()
+            answer = await self._ask(method, headers or {})
+        finally:
+            self._is_steering = False
+            self._balance()
+        if not answer.is_ok:
+            raise _lacking(method, answer)
+
+    async def _ask(self, method: str, headers: dict[str, str]) -> Response:
+        connection = self._connection
+        if connection is None:
+            raise SourceError(Failure.CLOSED, "the connection to the device is closed")
+        return await connection.ask(method, self._url, headers)
+
+    def _keep_alive(self) -> None:
+        """Give signs of life from now on."""
+        connection = self._connection
+        if connection is None or not connection.is_open:
+            return
+        lasts_s = connection.session_s
+        pause_s = ALIVE_S if lasts_s is None else max(LEAST_ALIVE_S, min(ALIVE_S, lasts_s / 2))
+        if self._alive is not None:
+            connection.tell("GET_PARAMETER" if self._has_parameters else "OPTIONS", self._url)
+        self._alive = asyncio.get_running_loop().call_later(pause_s, self._keep_alive)
+
+    def _note_lost(self, connection: RtspConnection) -> None:
+        """Tell the ffmpeg that there is no more."""
+        if connection is not self._connection:
+            return
+        if self._first is not None and not self._first.done():
+            self._first.set_exception(SourceError(Failure.CLOSED, "the device hung up"))
+            self._first.exception()  # perhaps nobody waits
+        if self._door is not None and not self._is_holding:
+            self._door.hang_up()
+
+    # what it says
+
+    def _learn_clock(self, showing: Showing, told: PlayRange | None) -> None:
+        """Note from the first answer how the device counts time."""
+        if told is None:
+            return
+        if told.npt_s is not None:
+            npt_us = round(told.npt_s * SECOND_US)
+            is_start = npt_us <= BELIEVED_US
+            self._origin_us = showing.asked_us - (0 if is_start else npt_us)
+            self._find_range = lambda at_us: build_npt_range(
+                max(0, at_us - self._origin_us) / SECOND_US
+            )
+        elif told.clock is not None:
+            ahead_us = to_us(told.clock) - showing.asked_us
+            self._zone_us = round(ahead_us / ZONES_US) * ZONES_US
+            self._find_range = lambda at_us: build_clock_range(
+                from_us(at_us) + timedelta(microseconds=self._zone_us)
+            )
+        showing.range_us = self._place(showing, told)
+
+    def _place(self, showing: Showing, told: PlayRange | None) -> int | None:
+        """Return the moment a Range means; None if that can't be what was asked for."""
+        if told is None:
+            return None
+        if told.npt_s is not None:
+            at_us = self._origin_us + round(told.npt_s * SECOND_US)
+        else:
+            assert told.clock is not None
+            at_us = to_us(told.clock) - self._zone_us
+        return at_us if abs(at_us - showing.asked_us) <= BELIEVED_US else None
+
+    def _begin(self, showing: Showing, answer: Response) -> None:
+        """Let the ffmpeg have what comes from now on."""
+        showing.scale = parse_scale(answer.find("scale"))
+        assert self._door is not None
+        offer = self._door.offer
+        told = parse_rtp_info(answer.find("rtp-info"))
+        times = self._match(told)
+        offer.tracks = [
+            OfferedTrack(one.track, one.channels, times.get(number))
+            for number, one in enumerate(offer.tracks)
+        ]
+        assert self._first is not None
+        if 0 in times:
+            self._first.add_done_callback(lambda first: self._note_lead(showing, first, times[0]))
+        offer.has_begun.set_result(None)
+
+    def _match(self, told: Sequence[tuple[str, int]]) -> dict[int, int]:
+        """Return the timestamps of RTP-Info by the number of their track."""
+        found: dict[int, int] = {}
+        for number, track in enumerate(self._tracks):
+            end = track.url.rpartition("/")[2]
+            for place, (url, rtptime) in enumerate(told):
+                is_it = url == track.url or url.rpartition("/")[2] == end
+                if is_it or (not url and place == number):
+                    found[number] = rtptime
+                    break
+        return found
+
+    def _note_lead(self, showing: Showing, first: asyncio.Future[int], rtptime: int) -> None:
+        if first.cancelled() or first.exception() is not None:
+            return
+        lead_us = timestamp_distance(first.result(), rtptime) * SECOND_US // self._clock_hz
+        if abs(lead_us) <= GOP_US:
+            showing.lead_us = round(lead_us * showing.scale)
+
+    @property
+    def _clock_hz(self) -> int:
+        return self._tracks[0].told.clock_hz
+
+    # the ffmpeg
+
+    async def _show(self, at_us: int, scale: float) -> Showing:
+        """Open the door for an ffmpeg, at another scale than 1 for pictures alone."""
+        self._close_door()
+        self._held, self._held_bytes = [], 0
+        self._is_holding, self._is_full = True, False
+        self._first, self._last = asyncio.get_running_loop().create_future(), None
+        self._balance()
+        shown = self._tracks if scale == 1.0 else self._tracks[:1]
+        door = self._door = Door(
+            Offer([OfferedTrack(one.told, one.channels) for one in shown]),
+            on_play=self._flush,
+            on_frames=self._pass_back,
+            on_full=self._note_full,
+        )
+        url = await door.open()
+        is_described = any(word in line for line in shown[0].told.lines for word in SPROP)
+        self._showing = Showing(url, at_us, scale, is_described)
+        return self._showing
+
+    def _close_door(self) -> None:
+        door, self._door = self._door, None
+        if door is not None:
+            door.close()
+            door.offer.has_begun.cancel()
+        if self._first is not None:
+            self._first.cancel()
+
+    def _take(self, run: bytes) -> None:
+        """Hand on what came; called for each run of frames."""
+        if self._is_dropping:
+            return
+        self._note_times(run)
+        if self._is_holding:
+            self._held.append(run)
+            self._held_bytes += len(run)
+            self._balance()
+        elif self._door is not None:
+            self._door.send(run)
+
+    def _note_times(self, run: bytes) -> None:
+        """Note the timestamps of pictures."""
+        channel = self._tracks[0].channels[0]
+        for found, begin, end in list_frames(run):
+            if found == channel and end - begin >= RTP_HEADER_LENGTH:
+                self._last = int.from_bytes(run[begin + 4 : begin + 8])
+                if self._first is not None and not self._first.done():
+                    self._first.set_result(self._last)
+
+    def _flush(self) -> None:
+        """Hand on what was held, and from now on what comes."""
+        self._is_holding = False
+        held, self._held, self._held_bytes = self._held, [], 0
+        if self._door is not None:
+            for run in held:
+                self._door.send(run)
+            if self._connection is not None and not self._connection.is_open:
+                self._door.hang_up()
+        self._balance()
+
+    def _pass_back(self, frames: bytes) -> None:
+        if self._connection is not None and not self.is_paused:
+            self._connection.send_frames(frames)
+
+    def _note_full(self, is_full: bool) -> None:
+        self._is_full = is_full
+        self._balance()
+
+    def _balance(self) -> None:
+        """Hold the device up where nobody takes what it sends, or let it send."""
+        if self._connection is None:
+            return
+        waiting = self._held_bytes + (self._door.waiting_bytes if self._door is not None else 0)
+        most = STEERED_BYTES if self._is_steering else HELD_BYTES
+        self._connection.hold(holds=waiting > most or (self._is_full and not self._is_steering))
+
+
+def _lacking(method: str, answer: Response) -> SourceError:
+    return SourceError(
+        Failure.NOT_MEDIA, f"the device answers {method} with status {answer.status}"
+    )
