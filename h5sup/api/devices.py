@@ -21,6 +21,7 @@ from h5sup.api.library import (
     RangeParameters,
     read_range,
 )
+from h5sup.api.onvif import KnownBy
 from h5sup.api.sources import (
     NewToken,
     Short,
@@ -80,6 +81,7 @@ class AddDeviceParameters(Struct, frozen=True):
     audio: bool = False
     httpport: FoundPort = 0
     rtspport: FoundPort = 0
+    fingerprint: KnownBy = ""
 
 
 class DeviceTokenParameters(Struct, frozen=True):
@@ -253,6 +255,7 @@ async def _add(caller: Caller, given: AddDeviceParameters, kind: DeviceType) -> 
             "user": given.user,
             "password": given.password,
             "http_port": given.httpport,
+            "fingerprint": given.fingerprint,
             "rtsp_port": given.rtspport,
             "audio": given.audio,
         }

@@ -12,13 +12,22 @@ from h5sup.api.call import Call, Caller
 from h5sup.api.subject import CallToken
 from h5sup.auth.guard import Access
 from h5sup.base.errors import InvalidError
-from h5sup.config.checks import check_host, check_onvif_path
+from h5sup.config.checks import check_fingerprint, check_host, check_onvif_path
 from h5sup.devices.model import DeviceError
 from h5sup.devices.onvif.connection import Address
 from h5sup.devices.onvif.messages import OnvifProfile
 
 CANNOT_CONNECT = "can't connect device"  # the manual's words, which its clients look for
 DEFAULT_PATH = "/onvif/device_service"
+Https = Annotated[bool, Meta(description="it speaks HTTPS, as at port 443 it always does")]
+KnownBy = Annotated[
+    str,
+    Meta(
+        max_length=95,
+        description="SHA-256 of the certificate that it shows over HTTPS, 64 hexadecimal digits, "
+        "colons between them or not; empty: what the authorities vouch for, else the first seen",
+    ),
+]
 Server = Annotated[str, Meta(max_length=128, description="must be empty")]
 
 
@@ -37,6 +46,8 @@ class OnvifProbeParameters(Struct, frozen=True):
     user: Annotated[str, Meta(max_length=128)]
     password: Annotated[str, Meta(max_length=128)]
     onvifaddr: Annotated[str, Meta(max_length=512)] = DEFAULT_PATH
+    https: Https = False
+    fingerprint: KnownBy = ""
     servertoken: Server = ""
 
 
@@ -47,6 +58,8 @@ class OnvifDeviceAnswer(Struct, frozen=True):
     port: str = field(name="strPort")
     path: str = field(name="strOnvifAddr")
     model: str = field(name="strModel")
+    is_tls: bool = field(name="bHttps", default=False)
+    """It is to be asked with `https`."""
 
 
 class OnvifDevicesAnswer(Struct, frozen=True):
@@ -91,7 +104,10 @@ async def onvif_search(caller: Caller, given: OnvifSearchParameters) -> web.Resp
     found = await caller.services.onvif.search(given.timeout)
     return present.answer(
         OnvifDevicesAnswer(
-            [OnvifDeviceAnswer(one.host, str(one.port), one.path, one.model) for one in found]
+            [
+                OnvifDeviceAnswer(one.host, str(one.port), one.path, one.model, one.is_tls)
+                for one in found
+            ]
         )
     )
 
@@ -102,8 +118,15 @@ async def onvif_probe(caller: Caller, given: OnvifProbeParameters) -> web.Respon
     path = given.onvifaddr or DEFAULT_PATH
     check_host(given.ip, "ip")
     check_onvif_path(path, "onvifaddr")
+    check_fingerprint(given.fingerprint, "fingerprint")
     address = Address(
-        host=given.ip, port=given.port, path=path, user=given.user, password=given.password
+        host=given.ip,
+        port=given.port,
+        path=path,
+        user=given.user,
+        password=given.password,
+        is_tls=given.https,
+        fingerprint=given.fingerprint,
     )
     try:
         profiles = await caller.services.onvif.probe(address)
@@ -149,8 +172,8 @@ CALLS = (
         section="5.4.2",
         description="Asks an ONVIF camera for its profiles. Where that fails strCode is the "
         "manual's `can't connect device`, strReason says why, and strFailure is one of "
-        "`unreachable`, `no_answer`, `wrong_password`, `locked_out`, `clock`, `unsupported` and "
-        "`not_understood`.",
+        "`unreachable`, `no_answer`, `wrong_password`, `locked_out`, `clock`, `certificate`, "
+        "`unsupported` and `not_understood`.",
         parameters=OnvifProbeParameters,
         answer=OnvifProfilesAnswer,
         role="Administrator",

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from h5sup.api import present
 from h5sup.api.call import Call, Caller, NoParameters
-from h5sup.api.onvif import DEFAULT_PATH
+from h5sup.api.onvif import DEFAULT_PATH, Https, KnownBy
 from h5sup.api.services import RtcFigures, Source
 from h5sup.api.subject import CallToken
 from h5sup.auth.guard import Access
@@ -90,6 +90,8 @@ class AddSrcONVIFParameters(Struct, frozen=True):
     ip: Annotated[str, Meta(min_length=1, max_length=255)]
     port: Annotated[int, Meta(ge=1, le=65535)]
     onvifaddr: Annotated[str, Meta(max_length=512)] = DEFAULT_PATH
+    https: Https = False
+    fingerprint: KnownBy = ""
     main: Annotated[
         str, Meta(max_length=128, description="profile to show; empty: the largest playable one")
     ] = ""
@@ -162,6 +164,8 @@ async def add_src_onvif(caller: Caller, given: AddSrcONVIFParameters) -> web.Res
             "host": given.ip,
             "port": given.port,
             "onvif_addr": path,
+            "https": given.https,
+            "fingerprint": given.fingerprint,
             "user": given.user,
             "password": given.password,
             "onvif_profile_main": given.main,

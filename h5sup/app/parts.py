@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from h5sup.api.events import EventSockets
 from h5sup.api.process_metrics import find_processes
@@ -15,14 +16,15 @@ from h5sup.auth.login import Logins
 from h5sup.auth.passwords import Passwords
 from h5sup.auth.sessions import Sessions
 from h5sup.auth.users import Users
-from h5sup.config.model import Config
+from h5sup.config.model import Config, DeviceType
 from h5sup.config.profile import Profile
 from h5sup.devices.dahua.api import DahuaRecorder
 from h5sup.devices.hik.api import HikRecorder
 from h5sup.devices.model import STILL_AFTER_S
 from h5sup.devices.onvif.api import Onvif
-from h5sup.devices.registry import Devices
+from h5sup.devices.registry import Devices, Maker
 from h5sup.devices.steering import Steering
+from h5sup.devices.trust import Trust
 from h5sup.events.hub import Hub
 from h5sup.ffmpeg.codecs import CodecProbe
 from h5sup.ffmpeg.process import Launcher
@@ -78,8 +80,13 @@ class Parts:
             LoginAlarm(hub),
             enabled=config.auth.enabled,
         )
-        self.onvif = Onvif()
-        self.devices = Devices({"hik": HikRecorder, "dahua": DahuaRecorder}, store, hub)
+        self.trust = Trust(store)
+        self.onvif = Onvif(trust=self.trust)
+        makers: dict[DeviceType, Maker] = {
+            "hik": partial(HikRecorder, trust=self.trust),
+            "dahua": partial(DahuaRecorder, trust=self.trust),
+        }
+        self.devices = Devices(makers, store, hub, trust=self.trust)
         self.sources = Registry(
             Workshop(tools, launcher, ground.profiles, config.hls, config.limits, places.ram),
             places.media_root,

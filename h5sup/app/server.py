@@ -159,6 +159,7 @@ class Server:
         """Ready what answers before any source runs; what stands first is closed last."""
         for close in (parts.onvif.close, parts.devices.aclose, parts.sources.aclose):
             stack.push_async_callback(close)
+        await parts.trust.start()
         await parts.steering.start()
         parts.sources.on_change(parts.steering.follow)
         parts.devices.on_parting(parts.steering.settle)

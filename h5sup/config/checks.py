@@ -14,6 +14,7 @@ from h5sup.config.outward import check_outward
 ICE_URL = re.compile(r"(stuns?|turns?):[^\s/]{1,255}")  # RFC 7064, RFC 7065
 HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,253}[A-Za-z0-9_])?\.?", re.ASCII)
 ONVIF_PATH = re.compile(r"/[A-Za-z0-9_./~%+-]{0,511}", re.ASCII)
+FINGERPRINT = re.compile(r"([0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}")
 METRICS_KEY_LETTERS = 16  # it is never locked, so it must not be guessed
 SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "http", "https"})
 
@@ -52,11 +53,15 @@ def check_source(source: SourceConfig, path: str) -> None:
     if source.type == "onvif":
         check_host(source.host, path + "host")
         check_onvif_path(source.onvif_addr, path + "onvif_addr")
+        check_fingerprint(source.fingerprint, path + "fingerprint")
         if source.url or source.sub.url:
             raise ConfigError(
                 path + ("url" if source.url else "sub.url"), "is what an ONVIF camera tells itself"
             )
         return
+    if source.https or source.fingerprint:
+        key = "https" if source.https else "fingerprint"
+        raise ConfigError(path + key, "is for sources of type onvif")
     if not source.url:
         raise ConfigError(path + "url", "is missing")
     for key, url in (("url", source.url), ("sub.url", source.sub.url)):
@@ -67,6 +72,13 @@ def check_source(source: SourceConfig, path: str) -> None:
 def check_device(device: DeviceConfig, path: str) -> None:
     """Raise ConfigError for a device that can't be asked."""
     check_host(device.host, path + "host")
+    check_fingerprint(device.fingerprint, path + "fingerprint")
+
+
+def check_fingerprint(fingerprint: str, path: str) -> None:
+    """Refuse what is no SHA-256 of a certificate; empty is none."""
+    if fingerprint and not FINGERPRINT.fullmatch(fingerprint):
+        raise ConfigError(path, "must be a SHA-256: 64 hexadecimal digits, colons between or not")
 
 
 def check_onvif_path(onvif_path: str, path: str) -> None:

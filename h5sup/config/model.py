@@ -19,6 +19,7 @@ TokenName = Annotated[str, Meta(pattern=TOKEN_PATTERN)]
 SourcePattern = Annotated[str, Meta(pattern=SOURCE_PATTERN)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 ByteCount = Annotated[int, Meta(ge=0)]
+Fingerprint = Annotated[str, Meta(max_length=95)]  # SHA-256 with colons
 
 Role = Literal["Administrator", "Operator", "Viewer"]
 SourceType = Literal["file", "rtsp", "onvif", "device"]
@@ -208,6 +209,8 @@ class SourceConfig(Section, frozen=True, kw_only=True):
     host: Annotated[str, Meta(max_length=255)] = ""
     port: Annotated[int, Meta(ge=1, le=65535)] = 80
     onvif_addr: Annotated[str, Meta(max_length=512)] = "/onvif/device_service"
+    https: bool = False
+    fingerprint: Fingerprint = ""
     onvif_profile_main: Annotated[str, Meta(max_length=128)] = ""
     onvif_profile_sub: Annotated[str, Meta(max_length=128)] = ""
     playback: bool = False
@@ -231,6 +234,7 @@ class DeviceConfig(Section, frozen=True, kw_only=True):
     password: Annotated[str, Meta(max_length=128)] = ""
     http_port: Port = 0
     rtsp_port: Port = 0
+    fingerprint: Fingerprint = ""
     audio: bool = False
 
     def __repr__(self) -> str:  # see UserConfig.__repr__

@@ -16,6 +16,7 @@ from h5sup.config.model import DeviceConfig
 from h5sup.devices.answers import raise_unless_lacking, read_answer
 from h5sup.devices.http import Answer, DeviceHttp, FindLock, HttpPort, Method, list_ports
 from h5sup.devices.model import DeviceError, DeviceFailure, MediaAddress
+from h5sup.devices.trust import Trust
 
 DEFAULT_RTSP_PORT = 554
 LOOK_AT_CLOCK_S = 3600.0  # summer time begins and ends, and somebody may set another zone
@@ -33,6 +34,7 @@ class RecorderConnection(ABC):
         find_lock: FindLock,
         timeout_s: float,
         find_timeout_s: float,
+        trust: Trust | None,
     ) -> None:
         self._config = config
         self._timeout_s = timeout_s
@@ -40,10 +42,13 @@ class RecorderConnection(ABC):
         self._turn = asyncio.Lock()
         self._is_open = False
         self._clock_seen: float | None = None
+        place = f"{config.host}:{config.port}:{config.http_port}"
+        guard = (trust or Trust()).guard(config.token, config.host, place, config.fingerprint)
         self._http = DeviceHttp(
             config.host,
             user=config.user,
             password=config.password,
+            guard=guard,
             find_lock=find_lock,
             timeout_s=timeout_s,
             find_timeout_s=find_timeout_s,

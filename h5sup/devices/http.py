@@ -1,9 +1,10 @@
 """How a device is asked over HTTP: within bounds, by digest, at a port that may have to be found.
 
 For devices/hik and devices/dahua, which bring paths and messages. What holds for each of them:
-redirects are not followed, nothing is unpacked, an answer has a largest size and a time, and of
-certificates nothing is expected: recorders have none that anybody signed. A device that refuses
-the password is not asked again by this object; one that locks its user out is, when that is over.
+redirects are not followed, nothing is unpacked, an answer has a largest size and a time, and over
+HTTPS the certificate is judged before anything is asked, but for the looking around without a
+login. A device that refuses the password is not asked again by this object; one that locks its
+user out is, when that is over.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import aiohttp
 from yarl import URL
 
 from h5sup.devices.model import DEVICE_TIMEOUT_S, DeviceError, DeviceFailure
+from h5sup.devices.trust import Demand, Guard
 
 MAX_ANSWER_BYTES = 1_000_000
 FIND_TIMEOUT_S = 2.0
@@ -29,6 +31,7 @@ USUAL_PORTS = (80, 443, 8080, 81)
 TLS_PORT = 443
 AT_ONCE = 2  # recorders have few connections to give, and count wrong logins over all of them
 KEEP_ALIVE_S = 5.0  # recorders hang up after 10 s, and a POST that meets that can't be repeated
+ONLY_HTTPS = "it is known by HTTPS, so plain HTTP is not tried: delete and add it again for that"
 LOCKED_OUT_S = 1800.0  # where a device doesn't say
 
 DOMAIN = re.compile(r'(?i)\bdomain="[^"]*",?')
@@ -81,6 +84,7 @@ class DeviceHttp:
         *,
         user: str,
         password: str,
+        guard: Guard,
         find_lock: FindLock = lambda _: None,
         timeout_s: float = DEVICE_TIMEOUT_S,
         find_timeout_s: float = FIND_TIMEOUT_S,
@@ -90,6 +94,7 @@ class DeviceHttp:
         self._host = host.removeprefix("[").removesuffix("]")
         self._user = user
         self._password = password
+        self._guard = guard
         self._find_lock = find_lock
         self._timeout_s = timeout_s
         self._find_timeout_s = find_timeout_s
@@ -106,13 +111,14 @@ class DeviceHttp:
         """Return and keep where `path` is answered, asking everywhere at once and with no login.
 
         Found is what asks for a digest login, and what answers without any in a form that
-        `recognises` knows.
+        `recognises` knows. A device that is known by HTTPS is not looked for without.
         """
         self.check()
-        places = tuple(places)
+        has_met = self._guard.has_met
+        places = tuple(place for place in places if place.is_tls or not has_met)
         tasks = [asyncio.create_task(self._look(each, path, recognises)) for each in places]
         try:
-            self.place = await _choose(tasks, places)
+            self.place = await _choose(tasks, places, ONLY_HTTPS if has_met else "")
         finally:
             for task in tasks:
                 task.cancel()
@@ -189,22 +195,27 @@ class DeviceHttp:
     ) -> tuple[Answer, bool]:
         """Return the answer, and whether a digest went along (or, without one, is asked for)."""
         where = f"port {place.port} of {self._host}"
-        try:
-            async with (
-                asyncio.timeout(timeout_s),
-                self._open_session().request(
-                    method,
-                    self._url(place, path),
-                    data=body or None,
-                    headers=headers,
-                    allow_redirects=False,
-                    middlewares=self._digest if digest else (),
-                ) as response,
-            ):
+
+        async def send(demand: Demand | bool) -> tuple[Answer, bool]:
+            async with self._open_session().request(
+                method,
+                self._url(place, path),
+                data=body or None,
+                headers=headers,
+                allow_redirects=False,
+                middlewares=self._digest if digest else (),
+                ssl=demand,
+            ) as response:
                 answer = Answer(response.status, await _read(response, self._host))
                 if digest:
                     return answer, "Authorization" in response.request_info.headers
                 return answer, any(map(is_digest, list_challenges(response)))
+
+        try:
+            async with asyncio.timeout(timeout_s):
+                if place.is_tls and digest:
+                    return await self._guard.ask(place.port, send)
+                return await send(False)
         except TimeoutError:
             raise DeviceError(
                 DeviceFailure.NO_ANSWER, f"no answer at {where} within {timeout_s:g} s"
@@ -214,9 +225,8 @@ class DeviceHttp:
                 DeviceFailure.UNREACHABLE, f"the host {self._host} is not known"
             ) from error
         except aiohttp.ClientConnectorError as error:
-            why = os.strerror(error.errno) if error.errno else "no connection"
             raise DeviceError(
-                DeviceFailure.UNREACHABLE, f"can't connect to {where}: {why}"
+                DeviceFailure.UNREACHABLE, f"can't connect to {where}: {say_why(error)}"
             ) from error
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
             raise DeviceError(
@@ -274,7 +284,7 @@ class DeviceHttp:
             raise DeviceError(DeviceFailure.UNREACHABLE, "the device has just been let go of")
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=False, keepalive_timeout=KEEP_ALIVE_S),
+                connector=aiohttp.TCPConnector(keepalive_timeout=KEEP_ALIVE_S),
                 timeout=aiohttp.ClientTimeout(total=None),  # each request has one around it
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
@@ -299,7 +309,9 @@ class Digest(aiohttp.DigestAuthMiddleware):
         return super()._authenticate(cast(aiohttp.ClientResponse, alone))
 
 
-async def _choose(tasks: list[asyncio.Task[HttpPort]], places: tuple[HttpPort, ...]) -> HttpPort:
+async def _choose(
+    tasks: list[asyncio.Task[HttpPort]], places: tuple[HttpPort, ...], note: str
+) -> HttpPort:
     """Return the likeliest place of the first to answer, or raise the failure that says most."""
     waiting: set[asyncio.Task[HttpPort]] = set(tasks)
     while waiting:
@@ -310,10 +322,12 @@ async def _choose(tasks: list[asyncio.Task[HttpPort]], places: tuple[HttpPort, .
             await asyncio.wait(waiting, timeout=FIND_GRACE_S)
         answered = (task for task in tasks if task.done() and task.exception() is None)
         return next(answered).result()
-    raise _tell_most([task.exception() for task in tasks], places)
+    raise _tell_most([task.exception() for task in tasks], places, note)
 
 
-def _tell_most(errors: list[BaseException | None], places: tuple[HttpPort, ...]) -> BaseException:
+def _tell_most(
+    errors: list[BaseException | None], places: tuple[HttpPort, ...], note: str
+) -> BaseException:
     """Return the failure to show: a lone port's own, else the one that got farthest."""
     rank = [
         DeviceFailure.UNSUPPORTED,
@@ -325,12 +339,13 @@ def _tell_most(errors: list[BaseException | None], places: tuple[HttpPort, ...])
     if len(known) < len(errors):  # a bug of ours: let it be seen
         return next(error for error in errors if error and not isinstance(error, DeviceError))
     best = min(known, key=lambda error: rank.index(error.failure))
-    ports = {place.port: None for place in places}
-    if len(ports) == 1 or "is not known" in str(best):
+    if "is not known" in str(best):
         return best
-    return DeviceError(
-        best.failure, f"{best} (tried ports {', '.join(map(str, ports))}; http_port names another)"
-    )
+    ports = {place.port: None for place in places}
+    notes = [note] if note else []
+    if len(ports) > 1:
+        notes.append(f"tried ports {', '.join(map(str, ports))}; http_port names another")
+    return DeviceError(best.failure, f"{best} ({'; '.join(notes)})") if notes else best
 
 
 async def _read(response: aiohttp.ClientResponse, host: str) -> bytes:
@@ -347,6 +362,13 @@ async def _read(response: aiohttp.ClientResponse, host: str) -> bytes:
                 f"{host} answers with more than {MAX_ANSWER_BYTES // 1_000_000} MB",
             )
     return bytes(body)
+
+
+def say_why(error: aiohttp.ClientConnectorError) -> str:
+    """Return in a few words why there is no connection."""
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "no TLS that both sides know"  # its number is OpenSSL's, not the system's
+    return os.strerror(error.os_error.errno).lower() if error.os_error.errno else "no route"
 
 
 def list_challenges(response: aiohttp.ClientResponse) -> list[str]:

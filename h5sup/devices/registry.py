@@ -16,6 +16,7 @@ from h5sup.config.model import DeviceConfig, DeviceType
 from h5sup.devices.device import Device, Pace, split_token
 from h5sup.devices.model import DeviceChannel, Recorder
 from h5sup.devices.recorded import RecordedChannel
+from h5sup.devices.trust import Trust
 from h5sup.events.hub import Hub
 
 MAX_DEVICES = 1000
@@ -68,12 +69,14 @@ class Devices:
         hub: Hub,
         *,
         pace: Pace | None = None,
+        trust: Trust | None = None,
     ) -> None:
-        """Take how recorders of each type are made."""
+        """Take how recorders of each type are made, and what knows their certificates."""
         self._makers = makers
         self._store = store
         self._hub = hub
         self._pace = pace or Pace()
+        self._trust = trust or Trust()
         self._gate = asyncio.Semaphore(ASKED_AT_ONCE)
         self._devices: dict[str, Device] = {}
         self._kept: dict[str, KeptChannels] = {}
@@ -124,6 +127,8 @@ class Devices:
             self._tell_change()
             for device in gone:
                 await self._part(device, "the device was changed in config.json")
+                if device.config.token not in wanted:
+                    await self._trust.forget(device.config.token)
 
     def on_change(self, follower: Callable[[], None]) -> None:
         """Have this called whenever a recorder or a channel comes, changes or goes."""
@@ -183,6 +188,7 @@ class Devices:
             del self._devices[token]
             self._tell_change()
         await self._part(device, "the device was deleted")
+        await self._trust.forget(token)
 
     async def _part(self, device: Device, reason: str) -> None:
         for settle in self._partings:

@@ -26,6 +26,7 @@ FAILURES: dict[DeviceFailure, Failure] = {
     DeviceFailure.WRONG_PASSWORD: Failure.WRONG_PASSWORD,
     DeviceFailure.LOCKED_OUT: Failure.WRONG_PASSWORD,
     DeviceFailure.CLOCK: Failure.WRONG_PASSWORD,
+    DeviceFailure.CERTIFICATE: Failure.REFUSED,
     DeviceFailure.UNSUPPORTED: Failure.NOT_FOUND,
     DeviceFailure.NOT_UNDERSTOOD: Failure.NOT_FOUND,
 }
@@ -37,8 +38,11 @@ PICTURE_PAUSE_S = 10.0  # after a camera gave none
 class Cameras(Protocol):
     """What makes cameras, shared by all sources of this kind."""
 
-    def camera(self, address: Address) -> Camera:
-        """Return a camera, of which nothing is known yet."""
+    def camera(self, address: Address, *, token: str = "") -> Camera:
+        """Return a camera, of which nothing is known yet but perhaps its certificate."""
+
+    async def forget(self, token: str) -> None:
+        """Know nothing any more of a camera that is gone."""
 
 
 class OnvifSource:
@@ -48,7 +52,7 @@ class OnvifSource:
         self._config = config
         self._hub = hub
         self._listening: asyncio.Task[None] | None = None
-        self.camera = cameras.camera(address_of(config))
+        self.camera = cameras.camera(address_of(config), token=config.token)
         self.steering: Steerable = OnvifSteering(self.camera, config.onvif_profile_main)
         """What moves it; says so itself where it can't be moved."""
         self._main: OnvifProfile | None = None
@@ -188,6 +192,8 @@ def address_of(config: SourceConfig) -> Address:
         path=config.onvif_addr,
         user=config.user,
         password=config.password,
+        is_tls=config.https,
+        fingerprint=config.fingerprint,
     )
 
 

@@ -114,6 +114,8 @@ class Registry:
                 if source.from_file and wanted.get(token) != source.config:
                     del self._sources[token]
                     await source.aclose("the source was changed in config.json")
+                    if token not in wanted:
+                        await self._cameras.forget(token)
             for token, config in wanted.items():
                 present = self._sources.get(token)
                 if present is not None and not present.from_file:
@@ -175,6 +177,7 @@ class Registry:
             del self._sources[token]
             self._tell_change()
         await source.aclose("the source was deleted")
+        await self._cameras.forget(token)
 
     def lease(
         self,

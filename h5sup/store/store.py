@@ -108,6 +108,18 @@ class Store:
         """Forget the channels of a recorder; an unknown one is ignored."""
         await self._run(lambda: self._delete("device_channels", "token", token))
 
+    async def certificates(self) -> list[dict[str, Any]]:
+        """Return the certificate that each device is known by, as they were saved."""
+        return await self._run(lambda: self._rows("certificates"))
+
+    async def save_certificate(self, raw: Mapping[str, Any]) -> None:
+        """Keep the certificate of a device, in place of what was kept of it."""
+        await self._run(lambda: self._save("certificates", "token", raw))
+
+    async def delete_certificate(self, token: str) -> None:
+        """Forget the certificate of a device; an unknown one is ignored."""
+        await self._run(lambda: self._delete("certificates", "token", token))
+
     async def host_id(self) -> str:
         """Return this installation's id: random, made at the first start, then always the same."""
         return await self._run(self._host_id)

@@ -27,10 +27,24 @@ async def test_a_search_lists_who_answered(backend: Backend) -> None:
                 "strPort": "8000",
                 "strOnvifAddr": "/onvif/device_service",
                 "strModel": "IPC-1 Maker",
+                "bHttps": False,
             }
         ]
     }
     assert backend.onvif.asked == [3.0]
+
+
+async def test_https_and_the_certificate_are_given_beforehand(backend: Backend) -> None:
+    known = "AB:" * 31 + "AB"
+    for call_of, more in ((PROBE, ""), (ADD, "&main=Profile_1")):
+        query = f"{call_of}{more}&https=true&fingerprint="
+        assert "64 hexadecimal digits" in (await call(backend, query + "AB%3ACD"))["strCode"]
+        await call(backend, query + known)
+    (asked,) = backend.onvif.asked
+    assert isinstance(asked, Address)
+    assert (asked.url.scheme, asked.fingerprint) == ("https", known)
+    config = backend.sources.get("cam").config
+    assert (config.https, config.fingerprint) == (True, known)
 
 
 async def test_a_probe_lists_the_profiles(backend: Backend) -> None:

@@ -24,6 +24,19 @@ class Issued:
     key: Path
     serial: int
 
+    @property
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the leaf."""
+        leaf = x509.load_pem_x509_certificates(self.cert.read_bytes())[0]
+        return leaf.fingerprint(hashes.SHA256()).hex()
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """Return what a server shows it with."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.cert, self.key)
+        return context
+
 
 class Authority:
     """Issues certificates for 127.0.0.1 and localhost into `folder`."""
@@ -51,9 +64,26 @@ class Authority:
         issued.cert.write_bytes(leaf.public_bytes(PEM) + self._middle.public_bytes(PEM))
         return issued
 
+    def write_root(self) -> Path:
+        """Write what who trusts this authority has."""
+        path = self.folder / "root.pem"
+        path.write_bytes(self._root.public_bytes(PEM))
+        return path
+
     def client(self) -> ssl.SSLContext:
         """Return what trusts the root and nothing else."""
         return ssl.create_default_context(cadata=self._root.public_bytes(PEM).decode())
+
+
+def make_self_signed(folder: Path, name: str = "device") -> Issued:
+    """Write a certificate that nobody vouches for, another one each time, as devices have."""
+    folder.mkdir(parents=True, exist_ok=True)
+    key = ec.generate_private_key(ec.SECP256R1())
+    leaf = sign(name, key, name, key)
+    issued = Issued(folder / f"{name}.pem", folder / f"{name}.key", leaf.serial_number)
+    issued.key.write_bytes(key_bytes(key))
+    issued.cert.write_bytes(leaf.public_bytes(PEM))
+    return issued
 
 
 def sign(

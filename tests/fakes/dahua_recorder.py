@@ -17,6 +17,7 @@ from aiohttp import web
 
 from h5sup.config.model import DeviceConfig, DeviceType
 from h5sup.devices.dahua.api import DahuaRecorder
+from h5sup.devices.trust import Trust
 from tests.fakes.web_recorder import Fault, WebRecorder
 
 SYSTEM_INFO = "/cgi-bin/magicBox.cgi"
@@ -98,10 +99,17 @@ class FakeDahua(WebRecorder[DahuaRecorder]):
     most_finders: int = 0
 
     def recorder(
-        self, config: DeviceConfig, *, timeout_s: float, find_timeout_s: float
+        self,
+        config: DeviceConfig,
+        *,
+        timeout_s: float,
+        find_timeout_s: float,
+        trust: Trust | None = None,
     ) -> DahuaRecorder:
         """Return h5sup's side of it."""
-        return DahuaRecorder(config, timeout_s=timeout_s, find_timeout_s=find_timeout_s)
+        return DahuaRecorder(
+            config, timeout_s=timeout_s, find_timeout_s=find_timeout_s, trust=trust
+        )
 
     def _refusal(self, nonce: str, *, lock: bool) -> web.Response:
         text = self.lock_text if lock else "Invalid Authority!"

@@ -18,6 +18,7 @@ from aiohttp import web
 
 from h5sup.config.model import DeviceConfig, DeviceType
 from h5sup.devices.hik.api import HikRecorder
+from h5sup.devices.trust import Trust
 from tests.fakes.web_recorder import Fault, WebRecorder
 
 NAMESPACE = 'version="2.0" xmlns="http://www.isapi.org/ver20/XMLSchema"'
@@ -87,10 +88,15 @@ class FakeHik(WebRecorder[HikRecorder]):
     looks_at: dict[int, int] = field(default_factory=dict)
 
     def recorder(
-        self, config: DeviceConfig, *, timeout_s: float, find_timeout_s: float
+        self,
+        config: DeviceConfig,
+        *,
+        timeout_s: float,
+        find_timeout_s: float,
+        trust: Trust | None = None,
     ) -> HikRecorder:
         """Return h5sup's side of it."""
-        return HikRecorder(config, timeout_s=timeout_s, find_timeout_s=find_timeout_s)
+        return HikRecorder(config, timeout_s=timeout_s, find_timeout_s=find_timeout_s, trust=trust)
 
     def _refusal(self, nonce: str, *, lock: bool) -> web.Response:
         left = max(0, self.lock_after - self.wrong_logins)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -123,6 +124,7 @@ class OnvifCamera:
     auxiliary: list[str] = field(default_factory=list)
     subscriptions: int = 0
     renewals: int = 0
+    tls: ssl.SSLContext | None = None
     port: int = 0
 
     def __post_init__(self) -> None:
@@ -150,7 +152,8 @@ class OnvifCamera:
         """Return where it says that it is."""
         if self.lies_about_address:
             return "http://10.11.12.13:8899"
-        return f"http://127.0.0.1:{self.port}"
+        scheme = "https" if self.tls else "http"
+        return f"{scheme}://127.0.0.1:{self.port}"
 
     @property
     def has_news(self) -> bool:
@@ -167,7 +170,7 @@ class OnvifCamera:
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port)
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self.tls)
         await site.start()
         assert site._server is not None
         self.port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]

@@ -23,6 +23,7 @@ from aiohttp import web
 
 from h5sup.config.model import DeviceConfig, DeviceType
 from h5sup.devices.model import DeviceError, Recorder
+from h5sup.devices.trust import Trust
 
 USER, PASSWORD = "admin", "p:a/s@s wörd"
 PAIR = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,]+))')
@@ -83,6 +84,8 @@ class WebRecorder(ABC, Generic[R]):
     refusals: int = 0
     """How often it asked for a login."""
     wrong_logins: int = 0
+    logins: int = 0
+    """How often somebody has sent one, the right ones too."""
     _nonces: set[str] = field(default_factory=set)
 
     def config(self, **changes: object) -> DeviceConfig:
@@ -94,7 +97,14 @@ class WebRecorder(ABC, Generic[R]):
         return DeviceConfig(**(values | changes))  # type: ignore[arg-type]  # tests name the keys
 
     @abstractmethod
-    def recorder(self, config: DeviceConfig, *, timeout_s: float, find_timeout_s: float) -> R:
+    def recorder(
+        self,
+        config: DeviceConfig,
+        *,
+        timeout_s: float,
+        find_timeout_s: float,
+        trust: Trust | None = None,
+    ) -> R:
         """Return h5sup's side of it."""
 
     @property
@@ -125,6 +135,7 @@ class WebRecorder(ABC, Generic[R]):
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         body = (await request.read()).decode()
+        self.logins += "Authorization" in request.headers
         if self.is_behind_redirect:
             return web.Response(status=302, headers={"Location": self.location})
         if (refusal := self._check_login(request)) is not None:

@@ -18,6 +18,7 @@ from h5sup.config.model import HlsConfig, LimitsConfig
 from h5sup.devices.onvif.api import Onvif
 from h5sup.devices.onvif.soap import Book
 from h5sup.devices.registry import Devices
+from h5sup.devices.trust import Trust
 from h5sup.events.hub import Hub
 from h5sup.ffmpeg.process import Launcher
 from h5sup.ffmpeg.tools import find_tools
@@ -121,14 +122,18 @@ StationMaker = Callable[..., Any]
 
 @pytest.fixture
 def station(tmp_path: Path) -> StationMaker:
-    """Return a maker of stations; keywords are those of LimitsConfig, plus `hls`, `ffmpeg`."""
+    """Return a maker of stations; keywords are those of LimitsConfig and what stands below."""
     profiles = load_profiles(PROFILES)
     media_root = tmp_path / "media"
     media_root.mkdir()
 
     @asynccontextmanager
     async def make(
-        *, hls: HlsConfig | None = None, ffmpeg: str = "ffmpeg", **limits: Any
+        *,
+        hls: HlsConfig | None = None,
+        ffmpeg: str = "ffmpeg",
+        trust: Trust | None = None,
+        **limits: Any,
     ) -> AsyncIterator[Station]:
         tools = await find_tools(ffmpeg, "ffprobe")
         workshop = Workshop(
@@ -140,7 +145,7 @@ def station(tmp_path: Path) -> StationMaker:
             ram=tmp_path / "ram",
         )
         hub = Hub()
-        onvif = Onvif(timeout_s=2.0, book=WSDL)
+        onvif = Onvif(timeout_s=2.0, book=WSDL, trust=trust)
         nvr = Nvr()
         devices = Devices({"hik": nvr.make}, DeviceMemory(), hub, pace=QUICK)
         await devices.start(())

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from h5sup.devices.hik.api import HikRecorder
 from h5sup.devices.http import HttpPort, list_ports
 from h5sup.devices.model import DeviceError, DeviceFailure, Motion, Steerable, Switch
-from tests.fakes.authority import Authority
 from tests.fakes.hik_recorder import FakeHik, Recorded, Slot
 from tests.fakes.web_recorder import Fault, failure, opened
 
@@ -201,14 +198,6 @@ async def test_digest_is_taken_wherever_it_stands(order: int, digest: str) -> No
             assert len(await recorder.channels()) == 1
         # one where it was looked for, by either way, and one for the login
         assert fake.refusals == 2
-
-
-async def test_https_is_found_and_its_certificate_is_not_looked_at(tmp_path: Path) -> None:
-    issued = Authority(tmp_path).issue()
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(issued.cert, issued.key)
-    async with FakeHik(ip=[Slot(1, "A")], tls=context) as fake, opened(fake) as recorder:
-        assert len(await recorder.channels()) == 1
 
 
 async def test_http_is_found_beside_a_port_that_says_nothing(

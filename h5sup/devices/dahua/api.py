@@ -45,6 +45,7 @@ from h5sup.devices.model import (
     RecordDay,
     Steerable,
 )
+from h5sup.devices.trust import Trust
 
 ASK_AGAIN_S = 3600.0  # for what a device has not: it may get other firmware
 MAX_PAGES = 50  # 5000 recordings: a device that is asked for a year must not fill the memory
@@ -70,13 +71,14 @@ class DahuaRecorder:
         *,
         timeout_s: float = DEVICE_TIMEOUT_S,
         find_timeout_s: float = FIND_TIMEOUT_S,
+        trust: Trust | None = None,
         leave_timeout_s: float = LEAVE_TIMEOUT_S,
     ) -> None:
         self._token = config.token
         self._search_timeout_s = timeout_s - leave_timeout_s
         self._leave_timeout_s = leave_timeout_s
         self._connection = DahuaConnection(
-            config, timeout_s=timeout_s, find_timeout_s=find_timeout_s
+            config, timeout_s=timeout_s, find_timeout_s=find_timeout_s, trust=trust
         )
         self._numbering = Numbering(self._connection)
         self._cameras: dict[int, DahuaCamera] = {}

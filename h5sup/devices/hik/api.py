@@ -41,6 +41,7 @@ from h5sup.devices.model import (
     RecordDay,
     Steerable,
 )
+from h5sup.devices.trust import Trust
 
 ASK_AGAIN_S = 3600.0  # for what a device has not: it may get other firmware
 MAX_PAGES = 50  # 2000 recordings: a device that is asked for a year must not fill the memory
@@ -59,9 +60,10 @@ class HikRecorder:
         *,
         timeout_s: float = DEVICE_TIMEOUT_S,
         find_timeout_s: float = FIND_TIMEOUT_S,
+        trust: Trust | None = None,
     ) -> None:
         self._connection = HikConnection(
-            config, timeout_s=timeout_s, find_timeout_s=find_timeout_s
+            config, timeout_s=timeout_s, find_timeout_s=find_timeout_s, trust=trust
         )
         self._cameras: dict[int, HikCamera] = {}
         self._lacks: dict[str, float] = {}

@@ -24,6 +24,7 @@ from h5sup.devices.hik.messages import (
 from h5sup.devices.hik.zone import Zone
 from h5sup.devices.http import FIND_TIMEOUT_S, Method
 from h5sup.devices.model import DEVICE_TIMEOUT_S, DeviceError
+from h5sup.devices.trust import Trust
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +38,14 @@ class HikConnection(RecorderConnection):
         *,
         timeout_s: float = DEVICE_TIMEOUT_S,
         find_timeout_s: float = FIND_TIMEOUT_S,
+        trust: Trust | None = None,
     ) -> None:
         super().__init__(
-            config, find_lock=find_lock, timeout_s=timeout_s, find_timeout_s=find_timeout_s
+            config,
+            find_lock=find_lock,
+            timeout_s=timeout_s,
+            find_timeout_s=find_timeout_s,
+            trust=trust,
         )
         self.info: DeviceInfo | None = None
         """Who it is, once it has answered."""

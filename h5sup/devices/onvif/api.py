@@ -15,6 +15,7 @@ from h5sup.devices.onvif.connection import REQUEST_TIMEOUT_S, Address, Connectio
 from h5sup.devices.onvif.messages import OnvifProfile
 from h5sup.devices.onvif.search import Found, search
 from h5sup.devices.onvif.soap import Book
+from h5sup.devices.trust import Trust
 
 XML_THREADS = 2  # Python runs one of them at a time anyway
 MAX_SEARCHES = 4  # they wait for each other, up to a minute each
@@ -26,8 +27,15 @@ class Onvif:
     Used from the event loop alone. Nothing is opened before the first camera is asked.
     """
 
-    def __init__(self, *, timeout_s: float = REQUEST_TIMEOUT_S, book: Book | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        timeout_s: float = REQUEST_TIMEOUT_S,
+        book: Book | None = None,
+        trust: Trust | None = None,
+    ) -> None:
         self._timeout_s = timeout_s
+        self._trust = trust or Trust()
         self._book = book or Book()
         self._xml = ThreadPoolExecutor(XML_THREADS, thread_name_prefix="onvif-xml")
         # one thread: searches follow one another, for they share a port
@@ -40,12 +48,17 @@ class Onvif:
         self,
         address: Address,
         *,
+        token: str = "",
         forgiven_after_s: float = FORGIVEN_AFTER_S,
         locked_s: float = LOCKED_S,
     ) -> Camera:
-        """Return a camera, of which nothing is known yet."""
+        """Return a camera, of which nothing is known yet but perhaps its certificate.
+
+        That is kept by its token; one without a token is only looked at.
+        """
+        guard = self._trust.guard(token, address.bare_host, address.shown, address.fingerprint)
         return Camera(
-            Connection(self._http, address, timeout_s=self._timeout_s),
+            Connection(self._http, address, guard, timeout_s=self._timeout_s),
             self._book,
             self._xml,
             forgiven_after_s=forgiven_after_s,
@@ -55,6 +68,10 @@ class Onvif:
     async def probe(self, address: Address) -> Sequence[OnvifProfile]:
         """Return what a camera offers; raises DeviceError."""
         return await self.camera(address).profiles()
+
+    async def forget(self, token: str) -> None:
+        """Know nothing any more of a camera that is gone; raises UnavailableError."""
+        await self._trust.forget(token)
 
     async def search(self, timeout_s: float) -> Sequence[Found]:
         """Return the cameras that answer within a time; raises UnavailableError."""

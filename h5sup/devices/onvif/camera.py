@@ -280,7 +280,7 @@ class Camera:
             told = URL(uri)
         except ValueError:
             return here
-        if told.host == self.address.bare_host and told.port and told.scheme == "http":
+        if told.host == self.address.bare_host and told.port and told.scheme == here.scheme:
             return here.with_port(told.port)
         return here
 

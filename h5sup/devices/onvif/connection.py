@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,10 +12,11 @@ from http import HTTPStatus
 import aiohttp
 from yarl import URL
 
-from h5sup.devices.http import Digest, is_digest, list_challenges
+from h5sup.devices.http import TLS_PORT, Digest, is_digest, list_challenges, say_why
 from h5sup.devices.model import DeviceError, DeviceFailure
 from h5sup.devices.onvif.envelope import not_understood
 from h5sup.devices.onvif.soap import Message
+from h5sup.devices.trust import Demand, Guard
 
 REQUEST_TIMEOUT_S = 5.0
 MAX_ANSWER_BYTES = 2_000_000  # 64 profiles with all that can be said of them are 300 kB
@@ -34,6 +34,10 @@ class Address:
     path: str
     user: str
     password: str
+    is_tls: bool = False
+    """It speaks HTTPS; see `scheme`."""
+    fingerprint: str = ""
+    """SHA-256 of the certificate that it has to show; empty for what Trust makes of it."""
 
     def __repr__(self) -> str:  # the password must not reach a log by way of a traceback
         return f"Address({self.shown!r})"
@@ -50,15 +54,21 @@ class Address:
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
     @property
+    def scheme(self) -> str:
+        """Return https or http, and never the other: nothing is tried without TLS for a change."""
+        is_tls = self.is_tls or self.fingerprint or self.port == TLS_PORT
+        return "https" if is_tls else "http"
+
+    @property
     def url(self) -> URL:
         """Return the address of its device service."""
         return self.at(self.path)
 
     def at(self, path_qs: str) -> URL:
-        """Return an address at this very host and port."""
+        """Return an address at this very host and port, by the same scheme."""
         path, _, query = path_qs.partition("?")
         return URL.build(
-            scheme="http",
+            scheme=self.scheme,
             host=self.bare_host,
             port=self.port,
             path=path or "/",
@@ -86,11 +96,13 @@ class Connection:
         self,
         http: Callable[[], aiohttp.ClientSession],
         address: Address,
+        guard: Guard,
         *,
         timeout_s: float = REQUEST_TIMEOUT_S,
     ) -> None:
         self.address = address
         self._http = http
+        self._guard = guard
         self._timeout_s = timeout_s
         # cameras that take no UsernameToken take HTTP digest, and the other way round
         self._digest = (
@@ -125,25 +137,30 @@ class Connection:
         timeout_s: float,
     ) -> Reply:
         shown = self.address.shown
-        try:
-            async with (
-                asyncio.timeout(timeout_s),
-                self._http().request(
-                    method,
-                    url,
-                    headers=headers,
-                    data=body,
-                    allow_redirects=False,  # it would lead wherever the camera likes
-                    middlewares=self._digest,
-                ) as response,
-            ):
+
+        async def send(demand: Demand | bool) -> Reply:
+            async with self._http().request(
+                method,
+                url,
+                headers=headers,
+                data=body,
+                allow_redirects=False,  # it would lead wherever the camera likes
+                middlewares=self._digest,
+                ssl=demand,
+            ) as response:
                 return await self._read(response, max_bytes)
+
+        try:
+            async with asyncio.timeout(timeout_s):
+                if url.scheme == "https":
+                    return await self._guard.ask(url.port or TLS_PORT, send)
+                return await send(True)
         except aiohttp.ClientConnectorDNSError:
             raise DeviceError(
                 DeviceFailure.UNREACHABLE, f"there is no host {self.address.bare_host!r}"
             ) from None
         except aiohttp.ClientConnectorError as error:
-            why = os.strerror(error.os_error.errno).lower() if error.os_error.errno else "no route"
+            why = say_why(error)
             raise DeviceError(
                 DeviceFailure.UNREACHABLE, f"{shown} can't be reached: {why}"
             ) from None

@@ -20,7 +20,7 @@ TYPES = (  # some cameras answer to one of them alone
 )
 MAX_FOUND = 1000
 MAX_TEXT = 128
-HTTP_PORT = 80
+PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class Found:
     path: str
     model: str
     """Its name and hardware, as it says."""
+    is_tls: bool = False
+    """It speaks HTTPS there."""
 
 
 def search(timeout_s: float, stopping: threading.Event) -> list[Found]:
@@ -64,7 +66,7 @@ def read_answers(answers: Iterable[tuple[Iterable[object], Iterable[object]]]) -
         if not any(text.startswith(SCOPE) for text in texts):
             continue
         model = _model(texts)
-        for address in sorted(list(addresses)[:8], key=_is_makeshift):
+        for address in sorted(list(addresses)[:8], key=_rank):
             camera = _read_address(str(address), model)
             if camera is not None:
                 found.setdefault((camera.host, camera.port), camera)
@@ -77,18 +79,21 @@ def read_answers(answers: Iterable[tuple[Iterable[object], Iterable[object]]]) -
 def _read_address(address: str, model: str) -> Found | None:
     try:
         parts = urlsplit(address.strip()[:512])
-        port = parts.port or HTTP_PORT
+        port = parts.port or PORTS.get(parts.scheme, 0)
     except ValueError:
         return None
     host = parts.hostname or ""
-    if parts.scheme != "http" or not host or not address.strip().isprintable():
+    if parts.scheme not in PORTS or not host or not address.strip().isprintable():
         return None
-    return Found(host, port, path_of(address.strip()[:512]), model)
+    is_tls = parts.scheme == "https"
+    return Found(host, port, path_of(address.strip()[:512]), model, is_tls)
 
 
-def _is_makeshift(address: object) -> bool:
-    """Return whether a camera gave itself this address: others are taken first."""
-    return "//169.254." in str(address) or "//[fe80:" in str(address)
+def _rank(address: object) -> tuple[bool, bool]:
+    """Return which address comes first: none that a camera gave itself, HTTPS after HTTP."""
+    text = str(address)
+    is_makeshift = "//169.254." in text or "//[fe80:" in text
+    return is_makeshift, text.startswith("https:")
 
 
 def _model(scopes: Iterable[str]) -> str:

@@ -213,7 +213,7 @@ export async function searchOnvif(seconds) {
   return /** @type {import("./lib/onvif.js").FoundCamera[]} */ (answer["device"] ?? []);
 }
 
-/** @param {{ ip: string, port: string, user: string, password: string, onvifaddr: string }} camera */
+/** @param {{ ip: string, port: string, user: string, password: string, onvifaddr: string, https: string }} camera */
 export async function probeOnvif(camera) {
   const answer = await post("OnvifProbe", camera);
   return /** @type {import("./lib/onvif.js").OnvifProfile[]} */ (answer["profile"] ?? []);

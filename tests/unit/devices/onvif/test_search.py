@@ -33,8 +33,15 @@ async def test_cameras_of_both_types_are_found_once_each() -> None:
             "port": 80,
             "path": "/onvif/device_service",
             "model": "Front door IPC-1",
+            "is_tls": False,
         },
-        {"host": "192.0.2.11", "port": 8000, "path": "/onvif/service?a=1", "model": "NVR-9"},
+        {
+            "host": "192.0.2.11",
+            "port": 8000,
+            "path": "/onvif/service?a=1",
+            "model": "NVR-9",
+            "is_tls": False,
+        },
     ]
 
 
@@ -45,7 +52,8 @@ async def test_cameras_of_both_types_are_found_once_each() -> None:
         ("http://[2001:db8::1]:81/a", Found("2001:db8::1", 81, "/a", "IPC-1")),
         ("http://169.254.1.2/a", Found("169.254.1.2", 80, "/a", "IPC-1")),
         ("http://h/a\nb", None),
-        ("https://192.0.2.7/a", None),
+        ("https://192.0.2.7/a", Found("192.0.2.7", 443, "/a", "IPC-1", is_tls=True)),
+        ("ftp://192.0.2.7:21/a", None),
         ("http://192.0.2.7:0x/a", None),
         ("http://192.0.2.7:99999/a", None),
         ("http://[::1/a", None),
@@ -55,6 +63,13 @@ async def test_cameras_of_both_types_are_found_once_each() -> None:
 )
 def test_addresses_are_judged(address: str, found: Found | None) -> None:
     assert read_answers([([address], [SCOPE])]) == ([found] if found else [])
+
+
+def test_https_is_taken_where_nothing_else_is_told() -> None:
+    both = ["https://192.0.2.7/a", "http://192.0.2.7/a"]
+    assert [one.is_tls for one in read_answers([(both, [SCOPE]), (both[:1], [SCOPE])])] == [
+        False, True
+    ]  # fmt: skip
 
 
 def test_a_flood_of_answers_is_bounded_and_sorted() -> None:

@@ -8,6 +8,7 @@ import { t } from "./i18n.js";
  * @property {string} strPort
  * @property {string} strOnvifAddr
  * @property {string} strModel
+ * @property {boolean} bHttps
  */
 /**
  * @typedef {object} OnvifProfile one item of OnvifProbe
@@ -27,6 +28,7 @@ const FAILURES = {
   wrong_password: "onvifWrongPassword",
   locked_out: "onvifLockedOut",
   clock: "onvifClock",
+  certificate: "onvifCertificate",
   unsupported: "onvifNotOnvif",
   not_understood: "onvifNotOnvif",
 };

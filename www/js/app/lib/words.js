@@ -95,6 +95,7 @@ export const WORDS = {
   onvifMore: ["More", "更多"],
   onvifPath: ["ONVIF path", "ONVIF 路径"],
   onvifPathHint: ["Empty for the usual one.", "留空则使用默认路径。"],
+  onvifHttps: ["HTTPS (always at port 443)", "HTTPS（443 端口始终使用）"],
   onvifAsk: ["Ask the camera", "查询摄像机"],
   onvifAsking: ["Asking the camera…", "正在查询摄像机…"],
   onvifProfiles: ["The camera offers {n} pictures.", "该摄像机提供 {n} 路画面。"],
@@ -120,6 +121,10 @@ export const WORDS = {
   onvifClock: [
     "The camera refuses the login, and its clock is wrong: set it, then try again. Or the password is wrong.",
     "摄像机拒绝登录，且其时钟不准：请先校准时钟再试，也可能是密码错误。",
+  ],
+  onvifCertificate: [
+    "The camera shows another certificate than it is known by. If it was changed, delete the camera here and add it again.",
+    "摄像机出示的证书与已知的不同。如果证书确已更换，请先删除该摄像机再重新添加。",
   ],
   onvifNotOnvif: [
     "What answers is not understood. Is ONVIF switched on in the camera?",

@@ -13,11 +13,12 @@ const ROUND_S = 2;
  */
 export function makeOnvif({ user, password, onFound }) {
   const place = makePlace();
-  const { host, port, path } = place;
+  const { host, port, path, https } = place;
   const search = makeSearch((camera) => {
     host.value = camera.strIp;
     port.value = camera.strPort;
     path.value = camera.strOnvifAddr;
+    https.checked = camera.bHttps;
     onFound(camera.strModel);
     profiles.forget();
     (user.value ? profiles.ask : user).focus();
@@ -28,12 +29,14 @@ export function makeOnvif({ user, password, onFound }) {
     user: user.value,
     password: password.value,
     onvifaddr: path.value.trim(),
+    https: String(https.checked),
   });
   const profiles = makeProfiles(() => {
     if (![host, port].every((input) => input.reportValidity())) return null;
     return parameters();
   });
-  for (const input of [host, port, path]) input.addEventListener("input", profiles.forget);
+  const inputs = [host, port, path, https];
+  for (const input of inputs) input.addEventListener("input", profiles.forget);
   return {
     head: make("div", { class: "onvif" }, search.element, place.element),
     foot: profiles.element,
@@ -42,7 +45,7 @@ export function makeOnvif({ user, password, onFound }) {
     close: () => search.close(),
     /** @param {boolean} isOn whether this is what is added */
     enable(isOn) {
-      for (const input of [host, port, path]) input.disabled = !isOn;
+      for (const input of inputs) input.disabled = !isOn;
       if (!isOn) search.close();
     },
   };
@@ -57,6 +60,7 @@ function makePlace() {
   port.max = "65535";
   const path = make("input", { name: "onvifaddr", spellcheck: false, maxLength: 512 });
   path.placeholder = "/onvif/device_service";
+  const https = make("input", { name: "https", type: "checkbox" });
   const row = make(
     "div",
     { class: "onvif-place" },
@@ -68,8 +72,9 @@ function makePlace() {
     { class: "onvif-more" },
     make("summary", {}, t("onvifMore")),
     field(t("onvifPath"), path, t("onvifPathHint")),
+    make("label", { class: "check" }, https, make("span", {}, t("onvifHttps"))),
   );
-  return { element: make("div", { class: "onvif" }, row, more), host, port, path };
+  return { element: make("div", { class: "onvif" }, row, more), host, port, path, https };
 }
 
 /**
