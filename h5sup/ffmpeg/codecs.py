@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from h5sup.base.errors import H5supError, UnavailableError
+from h5sup.base.tasks import end_tasks, start_task
 from h5sup.ffmpeg import trials
 from h5sup.ffmpeg.tools import Tools
 
@@ -94,13 +95,11 @@ class CodecProbe:
 
     def start(self) -> None:
         """Look into the file; without a fitting one the trials begin a while later."""
-        self._probing = asyncio.create_task(self._run(), name="codecs")
+        self._probing = start_task(self._run(), "codecs")
 
     async def close(self) -> None:
         """End the trials."""
-        if self._probing is not None:
-            self._probing.cancel()
-            await asyncio.gather(self._probing, return_exceptions=True)
+        await end_tasks(self._probing)
 
     async def codecs(self, wait_s: float = WAIT_S) -> Codecs:
         """Return what passed, tried now if need be; raises UnavailableError after the time."""

@@ -17,6 +17,7 @@ from typing import NoReturn, Protocol
 
 from h5sup.base.clock import utc_now
 from h5sup.base.errors import ConfigError, Failure, H5supError, SourceError
+from h5sup.base.tasks import end_tasks
 from h5sup.ffmpeg.diagnosis import RAM_IS_FULL, diagnose, diagnose_stall
 from h5sup.ffmpeg.lines import build_redactor
 from h5sup.ffmpeg.process import STDERR_TIMEOUT_S, Child, Launcher
@@ -241,8 +242,7 @@ class Supervisor:
         finally:
             self.pid = None
             child.close()
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+            await end_tasks(reading)
 
     def _keep(self, line: str) -> None:
         line = self._redact(line)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+from h5sup.base.tasks import end_tasks, start_task
+
 SAMPLE_S = 0.5
 WINDOW = 120  # samples: a minute
 RECENT = 10  # samples: five seconds
@@ -36,13 +38,11 @@ class LoopLag:
 
     def start(self) -> None:
         """Begin to sample."""
-        self._sampling = asyncio.create_task(self._sample(), name="loop lag")
+        self._sampling = start_task(self._sample(), "loop lag")
 
     async def close(self) -> None:
         """Stop sampling."""
-        if self._sampling is not None:
-            self._sampling.cancel()
-            await asyncio.gather(self._sampling, return_exceptions=True)
+        await end_tasks(self._sampling)
 
     async def _sample(self) -> None:
         loop = asyncio.get_running_loop()

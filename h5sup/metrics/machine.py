@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from h5sup.base.errors import UnavailableError
+from h5sup.base.tasks import start_task
 
 SAMPLE_S = 5.0
 FIRST_SAMPLE_S = 1.0  # the first figures are there soon
@@ -83,7 +84,7 @@ class Machine:
 
     def start(self) -> None:
         """Sample until close()."""
-        self._sampling = asyncio.create_task(self._sample(), name="machine")
+        self._sampling = start_task(self._sample(), "machine")
 
     async def close(self) -> None:
         """Stop sampling."""

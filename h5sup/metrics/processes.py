@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import psutil
 
+from h5sup.base.tasks import end_tasks, start_task
+
 SAMPLE_S = 10.0  # the kernel adds up a process's pages for PSS: some milliseconds each
 WANTED_S = 120.0  # after a scrape, which comes every minute at the least
 
@@ -63,13 +65,11 @@ class Processes:
 
     def start(self) -> None:
         """Begin to look, once now and then while it is wanted."""
-        self._sampling = asyncio.create_task(self._sample(), name="process figures")
+        self._sampling = start_task(self._sample(), "process figures")
 
     async def close(self) -> None:
         """Stop looking."""
-        if self._sampling is not None:
-            self._sampling.cancel()
-            await asyncio.gather(self._sampling, return_exceptions=True)
+        await end_tasks(self._sampling)
 
     async def _sample(self) -> None:
         loop = asyncio.get_running_loop()

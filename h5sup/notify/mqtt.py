@@ -19,6 +19,7 @@ from typing import Protocol
 import aiomqtt
 
 from h5sup.base.errors import H5supError, NotFoundError
+from h5sup.base.tasks import end_tasks
 from h5sup.config.broker import Broker
 from h5sup.config.model import MqttConfig, SourceConfig
 from h5sup.events.hub import Hub, Subscription
@@ -349,8 +350,7 @@ async def _connect(client: aiomqtt.Client) -> None:
             await asyncio.shield(connecting)
     except (asyncio.CancelledError, TimeoutError):
         await asyncio.wait({connecting}, timeout=FAREWELL_S)
-        connecting.cancel()
-        await asyncio.gather(connecting, return_exceptions=True)
+        await end_tasks(connecting)
         await _disconnect(client)
         raise
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from h5sup.base.tasks import report_crash
+from h5sup.base.tasks import end_tasks, start_task
 
 
 class Work:
@@ -17,13 +17,10 @@ class Work:
 
     def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Begin something that runs until close()."""
-        task = asyncio.create_task(work, name=name)
-        task.add_done_callback(report_crash)
+        task = start_task(work, name)
         self._tasks.append(task)
 
     async def close(self) -> None:
         """End all of it, and wait for that."""
         tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(*tasks)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from h5sup.base.errors import UnavailableError
+from h5sup.base.tasks import start_task
 from h5sup.store.media_index import MediaIndex
 from h5sup.store.media_records import StoredFile
 from h5sup.store.media_schema import SECOND_US
@@ -73,7 +74,7 @@ class Absence:
 
     def start(self) -> None:
         """Begin to note that h5sup runs."""
-        self._noting = asyncio.create_task(self._note_on(), name="recording: alive")
+        self._noting = start_task(self._note_on(), "recording: alive")
 
     async def close(self) -> None:
         """Note it for the last time."""

@@ -15,7 +15,7 @@ from functools import partial
 
 from h5sup.base.errors import UnavailableError
 from h5sup.base.logs import redact
-from h5sup.base.tasks import report_crash
+from h5sup.base.tasks import start_task
 from h5sup.store.media_index import MediaIndex
 from h5sup.store.media_records import Gap
 
@@ -59,8 +59,7 @@ class Ledger:
             if gap.token in self._open:
                 await self._index.gaps.close(self._open[gap.token].number, gap.start_us)
             self._open[gap.token] = _Open(gap.cause, gap.id)
-        self._writing = asyncio.create_task(self._write(), name="gaps")
-        self._writing.add_done_callback(report_crash)
+        self._writing = start_task(self._write(), "gaps")
 
     async def close(self) -> None:
         """Write what waits."""

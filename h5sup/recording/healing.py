@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from h5sup.base.errors import MediaFormatError, UnavailableError
+from h5sup.base.tasks import end_tasks, start_task
 from h5sup.formats.isobmff.duration import read_duration_s
 from h5sup.formats.isobmff.recorded import Closing
 from h5sup.formats.isobmff.stored import Recovery, StoredMovie, recover
@@ -97,7 +98,7 @@ class Healing:
     def start(self) -> None:
         """Begin."""
         self._must_work.set()
-        self._working = asyncio.create_task(self._work(), name="healing the index")
+        self._working = start_task(self._work(), "healing the index")
 
     def again(self) -> None:
         """Do it once more, soon."""
@@ -106,9 +107,7 @@ class Healing:
 
     async def close(self) -> None:
         """Stop where it is; the next start goes on."""
-        if self._working is not None:
-            self._working.cancel()
-            await asyncio.gather(self._working, return_exceptions=True)
+        await end_tasks(self._working)
 
     async def _work(self) -> None:
         while True:

@@ -11,7 +11,7 @@ import logging
 from typing import Protocol
 
 from h5sup.base.errors import NotFoundError, UnavailableError
-from h5sup.base.tasks import report_crash
+from h5sup.base.tasks import end_tasks, start_task
 from h5sup.bus.channel import Channel
 from h5sup.bus.fragment import Fragment
 from h5sup.formats.isobmff.init_segment import InitSegment
@@ -91,16 +91,14 @@ class Intake:
     def start(self) -> None:
         """Hold the source, or wait for it; once it runs this changes nothing."""
         if self._following is None:
-            self._following = asyncio.create_task(self._follow(), name=f"record {self._token}")
-            self._following.add_done_callback(report_crash)
+            self._following = start_task(self._follow(), f"record {self._token}")
 
     async def stop(self, reason: str) -> None:
         """Hand over what has come so far and let go."""
         following, self._following = self._following, None
         if following is not None:
             self._leave(reason)
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+            await end_tasks(following)
 
     def look_again(self) -> None:
         """The source may be another one now: hold that."""

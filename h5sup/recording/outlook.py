@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from h5sup.base.errors import UnavailableError
+from h5sup.base.tasks import end_tasks, start_task
 from h5sup.config.model import RecordingConfig
 from h5sup.recording.volume import Volume
 from h5sup.store.media_index import MediaIndex
@@ -83,13 +84,11 @@ class Forecast:
 
     def start(self) -> None:
         """Begin to look."""
-        self._looking = asyncio.create_task(self._look_on(), name="recording: outlook")
+        self._looking = start_task(self._look_on(), "recording: outlook")
 
     async def close(self) -> None:
         """Look no more."""
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.gather(self._looking, return_exceptions=True)
+        await end_tasks(self._looking)
 
     async def _look_on(self) -> None:
         while True:

@@ -19,7 +19,7 @@ from h5sup.base.errors import (
     NotFoundError,
     UnavailableError,
 )
-from h5sup.base.tasks import report_crash
+from h5sup.base.tasks import end_tasks, start_task
 from h5sup.config.model import RecordingConfig, SourceConfig
 from h5sup.events.hub import Hub
 from h5sup.formats.isobmff.stored import StoredMovie
@@ -140,14 +140,11 @@ class Recordings:
         for recorder in self._recorders.values():
             await recorder.tick(self._local())
         self._drop_foreign_gaps()
-        self._watching = asyncio.create_task(self._watch(), name="recordings")
-        self._watching.add_done_callback(report_crash)
+        self._watching = start_task(self._watch(), "recordings")
 
     async def close(self) -> None:
         """Write what is there and close all files."""
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+        await end_tasks(self._watching)
         await close_all(self._recorders.values(), "the server stops", CLOSE_TIMEOUT_S)
         await asyncio.gather(*self._retiring, return_exceptions=True)
         await self._orders.close()

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from h5sup.base.errors import UnavailableError
+from h5sup.base.tasks import start_task
 from h5sup.config.model import RecordingConfig
 from h5sup.recording.volume import State, Volume
 from h5sup.store.media_index import MediaIndex
@@ -70,7 +71,7 @@ class Retention:
 
     def start(self) -> None:
         """Begin to look after the room."""
-        self._running = asyncio.create_task(self._run_on(), name="retention")
+        self._running = start_task(self._run_on(), "retention")
 
     async def close(self) -> None:
         """End after the files under way."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from h5sup.base.errors import MediaFormatError, UnavailableError
-from h5sup.base.tasks import report_crash
+from h5sup.base.tasks import start_task
 from h5sup.formats.isobmff.recorded import Buffer, MovieWriter
 from h5sup.formats.isobmff.stored import StoredMovie
 from h5sup.recording.gop import Gop
@@ -90,8 +90,7 @@ class Tape:
         self._is_closing = False
         self.is_over = False
         """Whether nothing of it will be written any more."""
-        self._working = asyncio.create_task(self._work(), name=f"tape {file.token}")
-        self._working.add_done_callback(report_crash)
+        self._working = start_task(self._work(), f"tape {file.token}")
 
     @property
     def path(self) -> str:

@@ -18,6 +18,7 @@ from enum import Enum
 from functools import partial
 from pathlib import Path
 
+from h5sup.base.tasks import end_tasks, start_task
 from h5sup.events.event import DiskLow
 from h5sup.events.hub import Hub
 from h5sup.recording.mounts import MountGuard
@@ -133,16 +134,14 @@ class Volume:
 
     async def start(self) -> None:
         """Look once, but for no longer than a start may take, and go on looking."""
-        self._watching = asyncio.create_task(self._watch(), name="mediastore")
+        self._watching = start_task(self._watch(), "mediastore")
         with suppress(TimeoutError):
             async with asyncio.timeout(FIRST_LOOK_S):
                 await self._has_looked.wait()
 
     async def close(self) -> None:
         """Look no more."""
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+        await end_tasks(self._watching)
         self._thread.shutdown(wait=False)  # a disk that hangs would hold up the end
 
     async def check(self) -> None:

@@ -7,6 +7,7 @@ import logging
 import shutil
 from pathlib import Path
 
+from h5sup.base.tasks import end_tasks, start_task
 from h5sup.events.event import DiskLow
 from h5sup.events.hub import Hub
 
@@ -29,13 +30,11 @@ class RamWatch:
 
     def start(self) -> None:
         """Begin to watch."""
-        self._watching = asyncio.create_task(self._watch(), name="RAM folder")
+        self._watching = start_task(self._watch(), "RAM folder")
 
     async def close(self) -> None:
         """Stop watching."""
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+        await end_tasks(self._watching)
 
     async def _watch(self) -> None:
         while True:

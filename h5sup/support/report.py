@@ -13,6 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from h5sup.base.tasks import end_tasks
+
 SOCKET_NAME = "support.sock"
 SEND_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 10.0
@@ -42,9 +44,7 @@ class ReportSocket:
         if self._server is not None:
             self._server.close()
         answering = list(self._answering)
-        for task in answering:
-            task.cancel()
-        await asyncio.gather(*answering, return_exceptions=True)
+        await end_tasks(*answering)
 
     def _on_connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         del reader

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from h5sup.base.clock import utc_now
 from h5sup.base.errors import ConfigError
+from h5sup.base.tasks import end_tasks, start_task
 from h5sup.config.model import HttpConfig
 from h5sup.web.certificates import Validity, judge_pair
 
@@ -78,13 +79,11 @@ class Tls:
 
     def start(self) -> None:
         """Begin to watch the files."""
-        self._watching = asyncio.create_task(self._watch(), name="certificate")
+        self._watching = start_task(self._watch(), "certificate")
 
     async def close(self) -> None:
         """Stop watching."""
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+        await end_tasks(self._watching)
 
     async def _watch(self) -> None:
         while True:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from h5sup.base.errors import H5supError
+from h5sup.base.tasks import end_tasks
 from h5sup.bus.channel import Channel
 from h5sup.ffmpeg.command import build_picture
 from h5sup.ffmpeg.tools import Tools
@@ -85,9 +86,7 @@ class Pictures:
     async def close(self) -> None:
         """End the jobs that run."""
         making = list(self._making.values())
-        for task in making:
-            task.cancel()
-        await asyncio.gather(*making, return_exceptions=True)
+        await end_tasks(*making)
 
     def _find_cached(self, channel: Channel) -> Picture | None:
         """Return a picture that a new job could hardly better."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from h5sup.base.errors import MediaFormatError, UnavailableError
+from h5sup.base.tasks import end_tasks
 from h5sup.formats.rtcp import Feedback, parse_feedback
 from h5sup.formats.sdp.model import Fingerprint
 from h5sup.formats.stun import StunMessage
@@ -123,8 +124,7 @@ class Peer:
         self._endpoint.remove(self)
         connecting, dtls = self._connecting, self._dtls
         if connecting is not None and connecting is not asyncio.current_task():
-            connecting.cancel()
-            await asyncio.gather(connecting, return_exceptions=True)
+            await end_tasks(connecting)
         if dtls is not None:
             await dtls.close()
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from h5sup.base.errors import MediaFormatError, UnavailableError
+from h5sup.base.tasks import end_tasks
 from h5sup.config.profile import Profile, VideoRecipe
 from h5sup.ffmpeg.command import build_conversion
 from h5sup.ffmpeg.process import Child, Launcher
@@ -186,9 +187,7 @@ class Converter:
             transport.close()
         self._child.close()  # first: asyncio sees no end while a full pipe is unread
         await self._child.stop(grace_s=0)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(*self._tasks)
 
     def check(self) -> None:
         """Raise UnavailableError when it has ended before its time."""

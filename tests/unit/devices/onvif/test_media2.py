@@ -169,7 +169,7 @@ async def test_a_camera_that_knows_no_rtsp_over_tcp_is_asked_for_the_other(onvif
         {"services_lack": frozenset({"PTZ", "Imaging", "Events"})},
         {"hangs_on": "GetServices"},
     ],
-    ids=str,
+    ids=("no list", "no capabilities", "a short list", "a list that never comes"),
 )
 async def test_services_are_found_by_either_list(brisk: Onvif, manners: dict[str, Any]) -> None:
     async with OnvifCamera(**manners) as camera:
