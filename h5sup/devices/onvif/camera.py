@@ -30,6 +30,7 @@ from h5sup.devices.onvif.soap import Book, Login
 SAME_TIME = timedelta(minutes=1)  # between what it says is its time, and the Date of its HTTP
 FORGIVEN_AFTER_S = 600.0  # a camera that starts refuses logins for a while
 LOCKED_S = 1800.0  # the longest lock that makers have in their manuals
+UNTOLD = "which it does not tell"
 NEWS_S = 0.5  # main and sub input ask at the same moment
 MAX_PICTURE_BYTES = 8_000_000
 JPEG_START = b"\xff\xd8"
@@ -60,7 +61,8 @@ class Camera:
         self._locked_s = locked_s
         self._lead: timedelta | None = None
         """How far its clock is ahead of ours; None where it does not say."""
-        self._is_time_sure = False
+        self._doubt = UNTOLD
+        """Why its time may be another; empty where that is sure."""
         self._services: dict[str, str] | None = None
         self._profiles: list[OnvifProfile] = []
         self._asked = float("-inf")
@@ -194,21 +196,23 @@ class Camera:
 
     async def _learn_time(self) -> None:
         """Ask for its clock, which needs no login (Core §5.9.4), or take HTTP's word for it."""
-        address, self._lead, self._is_time_sure = self.address.url, None, False
+        address, self._lead, self._doubt = self.address.url, None, UNTOLD
         date: datetime | None = None
         try:
             message = await self._run(self._encode, "device", "GetSystemDateAndTime", {}, address)
             reply = await self._connection.post(address, message)
             date = reply.date
+            if date is not None:
+                self._doubt = "which HTTP alone tells"
             self._check_path(reply, address)
             if reply.status != HTTPStatus.UNAUTHORIZED:
                 decoded = await self._run(
                     self._book.decode, "device", "GetSystemDateAndTime", reply.body
                 )
                 told = read_time(decoded)
-                self._is_time_sure = told is not None and (
-                    date is None or abs(told - date) < SAME_TIME
-                )
+                if told is not None:
+                    is_sure = date is None or abs(told - date) < SAME_TIME
+                    self._doubt = "" if is_sure else "which says different times"
                 date = told or date
         except SoapFaultError:
             pass  # some want a login for it, which would need the time
@@ -307,16 +311,12 @@ class Camera:
         """Return why a login failed: who signs with a wrong time may have the right password."""
         if not self.address.user:
             return self._refuse(f"{self.address.shown} wants a user name and a password")
-        if not has_digest and not self._is_time_sure:
+        if not has_digest and self._doubt:
             return self._refuse(self._about_clock(), DeviceFailure.CLOCK)
         return self._refuse(f"{self.address.shown} refuses the user name or the password")
 
     def _about_clock(self) -> str:
-        why = "which says different times"
-        if self._lead is None:
-            why = "which it does not tell"
-        elif self._is_time_sure:
-            why = "for it takes our signature for too old or too new"
+        why = self._doubt or "for it takes our signature for too old or too new"
         return (
             f"{self.address.shown} refuses the login: the password is wrong, or its clock is, "
             f"{why}. Set its clock, then try again"

@@ -89,6 +89,22 @@ def not_understood(why: str = "it is no SOAP message") -> DeviceError:
     )
 
 
+def mend_answer(envelope: Any, name: str) -> None:
+    """Give an answer the name it must have, `{namespace}name`, where it has another prefix.
+
+    Some cameras use prefixes that they declare nowhere, or those of other services. What is inside
+    is found by its local name anyway.
+    """
+    local = name.rpartition("}")[2]
+    body = find_child(envelope, "Body")
+    for element in body.iter() if body is not None else ():
+        if ":" in element.tag and "}" not in element.tag:
+            element.tag = element.tag.rpartition(":")[2]
+    answer = find_child(body, local)
+    if answer is not None:
+        answer.tag = name
+
+
 def find_child(element: Any, name: str) -> Any:
     """Return the first child of a local name, whatever its namespace, or None."""
     if element is None:

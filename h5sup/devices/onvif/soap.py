@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from h5sup.devices.model import DeviceError, DeviceFailure
-from h5sup.devices.onvif.envelope import find_child, not_understood, parse
+from h5sup.devices.onvif.envelope import find_child, mend_answer, not_understood, parse
 from h5sup.devices.onvif.media2 import MEDIA2, build_envelope, read_answer
 
 EVENTS = "http://www.onvif.org/ver10/events/wsdl"
@@ -133,7 +133,9 @@ class Book:
         if service == MEDIA2:
             return read_answer(envelope, operation)
         try:
-            answer = self._operation(service, operation).process_reply(envelope)
+            found = self._operation(service, operation)
+            mend_answer(envelope, str(found.output.body.qname))
+            answer = found.process_reply(envelope)
         except (
             zeep.exceptions.Error,
             ValueError,

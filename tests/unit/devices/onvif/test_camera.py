@@ -82,6 +82,15 @@ async def test_a_camera_tells_its_profiles(onvif: Onvif, manners: dict[str, Any]
         ),
         ({"says_wrong_time": True}, DeviceFailure.CLOCK, "which says different times"),
         (
+            {
+                "faults": dict.fromkeys(
+                    ("GetSystemDateAndTime", "GetProfiles"), ("ter:NotAuthorized", "")
+                )
+            },
+            DeviceFailure.CLOCK,
+            "which HTTP alone tells",
+        ),
+        (
             {"faults": {"GetServices": ("ter:Sender", "Timestamp of the token has expired")}},
             DeviceFailure.CLOCK,
             "too old or too new",

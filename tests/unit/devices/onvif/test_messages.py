@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from h5sup.devices.model import DeviceError
 from h5sup.devices.onvif import messages
-from h5sup.devices.onvif.envelope import SoapFaultError, parse
+from h5sup.devices.onvif.envelope import SOAP_ENVELOPE, SoapFaultError, parse
 from h5sup.devices.onvif.messages import (
     OnvifProfile,
     Reach,
     choose_profiles,
     path_of,
+    read_presets,
     read_profiles,
     read_reaches,
     read_time,
@@ -184,6 +185,23 @@ def test_faults_are_told_apart(
     fault: SoapFaultError, *, refused: bool, time: bool, lock: bool
 ) -> None:
     assert (fault.is_refused_login, fault.is_about_time, fault.is_lock) == (refused, time, lock)
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        '<p:GetPresetsResponse><q:Preset token="1"><t:Name>A</t:Name></q:Preset>'
+        "</p:GetPresetsResponse>",
+        '<GetPresetsResponse><Preset token="1"><Name>A</Name></Preset></GetPresetsResponse>',
+        '<s:GetPresetsResponse><s:Preset token="1"><s:Name>A</s:Name></s:Preset>'
+        "</s:GetPresetsResponse>",
+    ],
+    ids=["declared nowhere", "none", "another's"],
+)
+def test_an_answer_of_wrong_prefixes_is_read(book: Book, inner: str) -> None:
+    body = f'<s:Envelope xmlns:s="{SOAP_ENVELOPE}"><s:Body>{inner}</s:Body></s:Envelope>'
+    answer = book.decode("ptz", "GetPresets", body.encode())
+    assert read_presets(answer) == [("1", "A")]
 
 
 def test_a_fault_of_soap_1_1_is_understood() -> None:
