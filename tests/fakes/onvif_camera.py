@@ -110,6 +110,21 @@ class OnvifCamera:
     """How often a login was wrong."""
     moving: dict[str, tuple[float, ...]] = field(default_factory=dict)
     """What moves now: `PanTilt`, `Zoom`, `Focus`."""
+    ways: frozenset[str] = frozenset({"Continuous"})
+    """How it turns and zooms: `Continuous`, `Relative`, `Absolute`."""
+    place: dict[str, float] = field(default_factory=lambda: {"x": 0.0, "y": 0.0, "zoom": 0.0})
+    """Where it looks."""
+    hides_place: bool = False
+    """It does not say where it looks, nor where its lens is."""
+    lens_ways: frozenset[str] = frozenset({"Continuous"})
+    focus_place: float = 50.0
+    """From 0 to 100."""
+    iris: float | None = None
+    """In dB; None for a lens whose iris does not move."""
+    iris_range: tuple[float, float] = (0.0, 20.0)
+    exposure: str = "MANUAL"
+    imaging_settings: dict[str, str] = field(default_factory=dict)
+    """What was set last, by name."""
     presets: dict[str, str] = field(default_factory=lambda: {"1": "Gate"})
     at_preset: str = ""
     takes_no_timeout: bool = False

@@ -5,15 +5,15 @@ A camera may say anything: each value is taken for what it should be or left out
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from h5sup.devices.onvif.values import MAX_TOKEN, dig, items, number, text
+
 MAX_PROFILES = 32
-MAX_TOKEN = 64  # ONVIF's ReferenceToken
 MAX_URL = 2048
 PLAYABLE = "H264"  # what every browser plays
 CAPABILITIES = {"media": "Media", "ptz": "PTZ", "imaging": "Imaging", "events": "Events"}
@@ -25,10 +25,6 @@ NAMESPACES = {
     "http://www.onvif.org/ver10/events/wsdl": "events",
 }
 MAX_SERVICES = 64
-SPACES = {
-    "pan_tilt": "ContinuousPanTiltVelocitySpace",
-    "zoom": "ContinuousZoomVelocitySpace",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,39 +54,17 @@ class OnvifProfile:
         return self.width * self.height
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """The speeds that a camera takes, from its slowest to its fastest."""
-
-    low: float = -1.0
-    high: float = 1.0
-
-    def at(self, share: float) -> float:
-        """Return a speed for -1 to 1."""
-        share = max(-1.0, min(1.0, share))
-        return share * self.high if share >= 0 else -share * self.low
-
-
-@dataclass(frozen=True, slots=True)
-class Reaches:
-    """How fast a camera turns and zooms."""
-
-    pan: Reach = Reach()
-    tilt: Reach = Reach()
-    zoom: Reach = Reach()
-
-
 def read_time(answer: Any) -> datetime | None:
     """Return the UTC of GetSystemDateAndTime (Device §8.3.3), None where there is none."""
-    date, time = _dig(answer, "UTCDateTime", "Date"), _dig(answer, "UTCDateTime", "Time")
+    date, time = dig(answer, "UTCDateTime", "Date"), dig(answer, "UTCDateTime", "Time")
     try:
         return datetime(
-            _dig(date, "Year"),
-            _dig(date, "Month"),
-            _dig(date, "Day"),
-            _dig(time, "Hour"),
-            _dig(time, "Minute"),
-            min(_dig(time, "Second") or 0, 59),  # a leap second is no time of Python's
+            dig(date, "Year"),
+            dig(date, "Month"),
+            dig(date, "Day"),
+            dig(time, "Hour"),
+            dig(time, "Minute"),
+            min(dig(time, "Second") or 0, 59),  # a leap second is no time of Python's
             tzinfo=UTC,
         )
     except (TypeError, ValueError, OverflowError):
@@ -101,7 +75,7 @@ def read_capabilities(answer: Any) -> dict[str, str]:
     """Return the addresses of GetCapabilities by service (Device §8.1.2)."""
     found = {}
     for service in CAPABILITIES:
-        address = _text(_dig(answer, CAPABILITIES[service], "XAddr"), MAX_URL)
+        address = text(dig(answer, CAPABILITIES[service], "XAddr"), MAX_URL)
         if address:
             found[service] = address
     return found
@@ -110,9 +84,9 @@ def read_capabilities(answer: Any) -> dict[str, str]:
 def read_services(answer: Any) -> dict[str, str]:
     """Return the addresses of GetServices by service (Device §8.1.1)."""
     found: dict[str, str] = {}
-    for raw in _list(answer)[:MAX_SERVICES]:
-        namespace = _text(_dig(raw, "Namespace"), MAX_URL).rstrip("/")
-        address = _text(_dig(raw, "XAddr"), MAX_URL)
+    for raw in items(answer)[:MAX_SERVICES]:
+        namespace = text(dig(raw, "Namespace"), MAX_URL).rstrip("/")
+        address = text(dig(raw, "XAddr"), MAX_URL)
         if address and namespace in NAMESPACES:
             found.setdefault(NAMESPACES[namespace], address)
     return found
@@ -122,13 +96,13 @@ def read_profiles(answer: Any) -> list[OnvifProfile]:
     """Return the profiles of GetProfiles (Media §5.2) that have a token and a picture."""
     return [
         profile
-        for raw in _list(answer)[:MAX_PROFILES]
+        for raw in items(answer)[:MAX_PROFILES]
         if (
             profile := _read_profile(
                 raw,
-                encoder=_dig(raw, "VideoEncoderConfiguration"),
-                video_source=_dig(raw, "VideoSourceConfiguration", "SourceToken"),
-                ptz=_dig(raw, "PTZConfiguration", "token"),
+                encoder=dig(raw, "VideoEncoderConfiguration"),
+                video_source=dig(raw, "VideoSourceConfiguration", "SourceToken"),
+                ptz=dig(raw, "PTZConfiguration", "token"),
                 service="media",
             )
         )
@@ -139,13 +113,13 @@ def read_media2_profiles(answer: Any) -> list[OnvifProfile]:
     """Return the same of Media2's GetProfiles (Media2 §5.2)."""
     return [
         profile
-        for raw in _list(_dig(answer, "Profiles"))[:MAX_PROFILES]
+        for raw in items(dig(answer, "Profiles"))[:MAX_PROFILES]
         if (
             profile := _read_profile(
                 raw,
-                encoder=_dig(raw, "Configurations", "VideoEncoder"),
-                video_source=_dig(raw, "Configurations", "VideoSource", "SourceToken"),
-                ptz=_dig(raw, "Configurations", "PTZ", "token"),
+                encoder=dig(raw, "Configurations", "VideoEncoder"),
+                video_source=dig(raw, "Configurations", "VideoSource", "SourceToken"),
+                ptz=dig(raw, "Configurations", "PTZ", "token"),
                 service="media2",
             )
         )
@@ -155,19 +129,19 @@ def read_media2_profiles(answer: Any) -> list[OnvifProfile]:
 def _read_profile(
     raw: Any, *, encoder: Any, video_source: Any, ptz: Any, service: str
 ) -> OnvifProfile | None:
-    token = _text(_dig(raw, "token"), MAX_TOKEN)
+    token = text(dig(raw, "token"), MAX_TOKEN)
     if not token or not isinstance(encoder, Mapping):
         return None
     return OnvifProfile(
         token=token,
-        name=_text(_dig(raw, "Name"), 64),
-        codec=_codec(_text(_dig(encoder, "Encoding"), 32)),
-        width=_number(_dig(encoder, "Resolution", "Width")),
-        height=_number(_dig(encoder, "Resolution", "Height")),
-        fps=_number(_dig(encoder, "RateControl", "FrameRateLimit")),
-        bitrate_kbps=_number(_dig(encoder, "RateControl", "BitrateLimit")),
-        video_source=_text(video_source, MAX_TOKEN),
-        ptz=_text(ptz, MAX_TOKEN),
+        name=text(dig(raw, "Name"), 64),
+        codec=_codec(text(dig(encoder, "Encoding"), 32)),
+        width=number(dig(encoder, "Resolution", "Width")),
+        height=number(dig(encoder, "Resolution", "Height")),
+        fps=number(dig(encoder, "RateControl", "FrameRateLimit")),
+        bitrate_kbps=number(dig(encoder, "RateControl", "BitrateLimit")),
+        video_source=text(video_source, MAX_TOKEN),
+        ptz=text(ptz, MAX_TOKEN),
         service=service,
     )
 
@@ -180,49 +154,7 @@ def _codec(told: str) -> str:
 
 def read_uri(answer: Any) -> str:
     """Return the URI of GetStreamUri or GetSnapshotUri; empty for none."""
-    return _text(_dig(answer, "Uri"), MAX_URL)
-
-
-def read_presets(answer: Any) -> list[tuple[str, str]]:
-    """Return token and name of GetPresets (PTZ §5.4.2)."""
-    found = []
-    for raw in _list(answer)[:1000]:
-        token = _text(_dig(raw, "token"), MAX_TOKEN)
-        if token:
-            found.append((token, _text(_dig(raw, "Name"), MAX_TOKEN)))
-    return found
-
-
-def read_reaches(answer: Any) -> Reaches:
-    """Return the speeds of GetConfigurationOptions (PTZ §5.2.4)."""
-    spaces = _dig(answer, "Spaces")
-    pan_tilt = next(iter(_list(_dig(spaces, SPACES["pan_tilt"]))), None)
-    zoom = next(iter(_list(_dig(spaces, SPACES["zoom"]))), None)
-    return Reaches(
-        pan=_reach(_dig(pan_tilt, "XRange")),
-        tilt=_reach(_dig(pan_tilt, "YRange")),
-        zoom=_reach(_dig(zoom, "XRange")),
-    )
-
-
-def read_preset_token(answer: Any) -> str:
-    """Return the token of SetPreset's answer (PTZ §5.4.1); empty where the camera says none."""
-    return _text(answer if isinstance(answer, str) else _dig(answer, "PresetToken"), MAX_TOKEN)
-
-
-def read_focus_reach(answer: Any) -> Reach:
-    """Return the speeds of GetMoveOptions (Imaging §5.1.6)."""
-    return _reach(_dig(answer, "Continuous", "Speed"))
-
-
-def read_auxiliaries(answer: Any) -> list[str]:
-    """Return the auxiliary commands that the nodes of GetNodes take (PTZ §5.1.1)."""
-    return [
-        text
-        for node in _list(answer)[:MAX_PROFILES]
-        for raw in _list(_dig(node, "AuxiliaryCommands"))[:MAX_PROFILES]
-        if (text := _text(raw, 128))
-    ]
+    return text(dig(answer, "Uri"), MAX_URL)
 
 
 def choose_profiles(
@@ -280,43 +212,3 @@ def path_of(address: str) -> str:
 
 def _pixels(profile: OnvifProfile) -> int:
     return profile.pixels
-
-
-def _reach(raw: Any) -> Reach:
-    low, high = _dig(raw, "Min"), _dig(raw, "Max")
-    if not isinstance(low, int | float) or not isinstance(high, int | float):
-        return Reach()
-    if not (math.isfinite(low) and math.isfinite(high) and low <= 0 <= high and low < high):
-        return Reach()
-    return Reach(float(low), float(high))
-
-
-def _dig(value: Any, *keys: str) -> Any:
-    """Return what lies below keys of nested dicts, None where one is missing."""
-    for key in keys:
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(key)
-    return value
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
-
-
-def _text(value: Any, longest: int) -> str:
-    """Return a text; nothing for what is no text, too long or can't be shown."""
-    text = value.strip() if isinstance(value, str) else ""
-    return text if len(text) <= longest and text.isprintable() else ""
-
-
-def _number(value: Any) -> int:
-    """Return a count, also of a text; 0 for what is none."""
-    if isinstance(value, str):
-        try:
-            value = float(value[:32])
-        except ValueError:
-            return 0
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return 0
-    return int(value) if math.isfinite(value) and 0 <= value <= 10_000_000 else 0

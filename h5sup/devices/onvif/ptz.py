@@ -1,32 +1,21 @@
-"""An ONVIF camera that moves: PTZ service (PTZ §5), and the imaging service for its focus."""
+"""An ONVIF camera that is steered: its head, its lens, its presets and what it switches."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from h5sup.devices.model import (
-    STILL_AFTER_S,
-    DeviceError,
-    DeviceFailure,
-    Motion,
-    Preset,
-    Switch,
-)
+from h5sup.devices.model import DeviceError, DeviceFailure, Motion, Preset, Switch
 from h5sup.devices.onvif.camera import Camera
-from h5sup.devices.onvif.messages import (
-    OnvifProfile,
-    Reach,
-    Reaches,
-    read_auxiliaries,
-    read_focus_reach,
-    read_preset_token,
-    read_presets,
-    read_reaches,
-)
+from h5sup.devices.onvif.head import Head
+from h5sup.devices.onvif.lens import Lens
+from h5sup.devices.onvif.messages import OnvifProfile
+from h5sup.devices.onvif.spaces import read_auxiliaries, read_preset_token, read_presets
+from h5sup.devices.onvif.stepper import STEP_S, Step, Stepper
 
-# the camera's own watchdog, for the case that we die; ours comes first
-OWN_TIMEOUT = f"PT{STILL_AFTER_S + 2:g}S"
+logger = logging.getLogger(__name__)
+
 AUXILIARY = {  # what cameras call them (PTZ §5.8, and makers' usage)
     Switch.WIPER: ("tt:Wiper",),
     Switch.LIGHT: ("tt:IRLamp", "tt:WhiteLight", "tt:Light"),
@@ -36,36 +25,40 @@ AUXILIARY = {  # what cameras call them (PTZ §5.8, and makers' usage)
 class OnvifSteering:
     """Moves one camera; a Steerable. Used from the event loop alone."""
 
-    def __init__(self, camera: Camera, main: str = "") -> None:
+    def __init__(self, camera: Camera, main: str = "", *, step_s: float = STEP_S) -> None:
         """Take the camera and the token of the profile that is shown."""
         self._camera = camera
         self._main = main
-        self._reaches: Reaches | None = None
-        self._focus_reach: Reach | None = None
+        self._head = Head(camera)
+        self._lens = Lens(camera)
+        self._stepper = Stepper(logger, step_s=step_s)
+        self._has_moved_lens = False
         self._auxiliaries: list[str] | None = None
-        self._takes_timeout = True
-        self._is_focusing = False
 
     async def move(self, motion: Motion) -> None:
-        """Move on until stop(); only what moves is named, for some cameras refuse the rest."""
+        """Move on until stop(), by steps what the camera knows no other way for."""
+        await self._stepper.end()
+        steps: list[Step | None] = []
         async with self._camera.in_time():
-            if motion.iris:
-                raise self._unsupported("an iris that moves")
-            if motion.focus:
-                await self._focus(motion.focus)
+            if motion.focus or motion.iris:
+                source = await self._video_source()
+                self._has_moved_lens = True
+                if motion.iris:
+                    steps.append(await self._lens.iris(source, motion.iris))
+                if motion.focus:
+                    steps.append(await self._lens.focus(source, motion.focus))
             if motion.pan or motion.tilt or motion.zoom:
-                await self._turn(motion)
+                steps.append(await self._head.turn(await self._profile(), motion))
+            await self._begin([step for step in steps if step is not None])
 
     async def stop(self) -> None:
         """Stand still, whatever moves."""
+        await self._stepper.end()
         async with self._camera.in_time():
-            profile = await self._profile()
-            given: dict[str, Any] = {"PanTilt": True, "Zoom": True}
-            await self._ask("Stop", **given)
-            if self._is_focusing:
-                source = {"VideoSourceToken": profile.video_source}
-                await self._camera.ask("imaging", "Stop", source)
-                self._is_focusing = False
+            if not self._has_moved_lens or await self._can_turn():
+                await self._head.stop(await self._profile())
+            if self._lens.is_focusing:
+                await self._lens.stop(await self._video_source())
 
     async def switch(self, what: Switch, *, on: bool) -> None:
         """Switch the wiper or the light by an auxiliary command that the camera names."""
@@ -139,57 +132,16 @@ class OnvifSteering:
             await self._ask("RemovePreset", PresetToken=preset)
         return token
 
-    async def _turn(self, motion: Motion) -> None:
-        reaches = await self._learn_reaches()
-        velocity: dict[str, Any] = {}
-        if motion.pan or motion.tilt:
-            velocity["PanTilt"] = {
-                "x": reaches.pan.at(motion.pan),
-                "y": reaches.tilt.at(motion.tilt),
-            }
-        if motion.zoom:
-            velocity["Zoom"] = {"x": reaches.zoom.at(motion.zoom)}
-        if self._takes_timeout:
-            try:
-                await self._ask("ContinuousMove", Velocity=velocity, Timeout=OWN_TIMEOUT)
-            except DeviceError as error:
-                if error.failure is not DeviceFailure.NOT_UNDERSTOOD:
-                    raise
-                self._takes_timeout = False  # some cameras take none
-            else:
-                return
-        await self._ask("ContinuousMove", Velocity=velocity)
+    async def _begin(self, steps: list[Step]) -> None:
+        if not steps:
+            return
 
-    async def _focus(self, speed: float) -> None:
-        profile = await self._profile()
-        source = {"VideoSourceToken": profile.video_source}
-        if self._focus_reach is None:
-            try:
-                options = await self._camera.ask("imaging", "GetMoveOptions", source)
-                self._focus_reach = read_focus_reach(options)
-            except DeviceError as error:
-                if error.failure is not DeviceFailure.NOT_UNDERSTOOD:
-                    raise
-                self._focus_reach = Reach()
-        focus = {"Continuous": {"Speed": self._focus_reach.at(speed)}}
-        self._is_focusing = True
-        await self._camera.ask("imaging", "Move", {**source, "Focus": focus})
+        async def step() -> bool:
+            more = [await one() for one in steps]
+            steps[:] = [one for one, is_more in zip(steps, more, strict=True) if is_more]
+            return bool(steps)
 
-    async def _learn_reaches(self) -> Reaches:
-        if self._reaches is None:
-            profile = await self._profile()
-            given = {"ConfigurationToken": profile.ptz}
-            try:
-                options = await self._camera.ask("ptz", "GetConfigurationOptions", given)
-                self._reaches = read_reaches(options)
-            except DeviceError as error:
-                if error.failure not in (
-                    DeviceFailure.NOT_UNDERSTOOD,
-                    DeviceFailure.UNSUPPORTED,
-                ):
-                    raise
-                self._reaches = Reaches()
-        return self._reaches
+        await self._stepper.begin(step)
 
     async def _ask(self, operation: str, **given: Any) -> Any:
         profile = await self._profile()
@@ -197,12 +149,24 @@ class OnvifSteering:
 
     async def _profile(self) -> OnvifProfile:
         """Return the profile that is shown if it moves, else the first that does."""
-        profiles = await self._camera.known_profiles()
-        shown = [one for one in profiles if one.token == self._main]
-        for profile in (*shown, *profiles):
+        for profile in await self._shown_first():
             if profile.ptz:
                 return profile
         raise self._unsupported("PTZ")
+
+    async def _can_turn(self) -> bool:
+        return any(profile.ptz for profile in await self._shown_first())
+
+    async def _video_source(self) -> str:
+        """Return what the shown profile looks through."""
+        for profile in await self._shown_first():
+            if profile.video_source:
+                return profile.video_source
+        raise self._unsupported("a lens that moves")
+
+    async def _shown_first(self) -> Sequence[OnvifProfile]:
+        profiles = await self._camera.known_profiles()
+        return sorted(profiles, key=lambda one: one.token != self._main)
 
     def _unsupported(self, what: str) -> DeviceError:
         return DeviceError(

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from tests.fakes.onvif_camera import OnvifCamera
 
 
+SPACES = (
+    ("Absolute", "AbsolutePanTiltPositionSpace", "AbsoluteZoomPositionSpace"),
+    ("Relative", "RelativePanTiltTranslationSpace", "RelativeZoomTranslationSpace"),
+    ("Continuous", "ContinuousPanTiltVelocitySpace", "ContinuousZoomVelocitySpace"),
+)
+
+
 class PtzService:
     """Moves the camera."""
 
@@ -23,12 +30,16 @@ class PtzService:
     def on_get_configuration_options(self, call: ElementTree.Element, request: web.Request) -> str:
         low, high = self._camera.reach
         both = f"<tt:Min>{low}</tt:Min><tt:Max>{high}</tt:Max>"
+        spaces = "".join(
+            f"<tt:{pan_tilt}><tt:URI>u</tt:URI><tt:XRange>{both}</tt:XRange><tt:YRange>{both}"
+            f"</tt:YRange></tt:{pan_tilt}><tt:{zoom}><tt:URI>u</tt:URI><tt:XRange>{both}"
+            f"</tt:XRange></tt:{zoom}>"
+            for way, pan_tilt, zoom in SPACES
+            if way in self._camera.ways
+        )
         return (
-            "<tptz:GetConfigurationOptionsResponse><tptz:PTZConfigurationOptions><tt:Spaces>"
-            "<tt:ContinuousPanTiltVelocitySpace><tt:URI>u</tt:URI>"
-            f"<tt:XRange>{both}</tt:XRange><tt:YRange>{both}</tt:YRange>"
-            "</tt:ContinuousPanTiltVelocitySpace><tt:ContinuousZoomVelocitySpace><tt:URI>u"
-            f"</tt:URI><tt:XRange>{both}</tt:XRange></tt:ContinuousZoomVelocitySpace></tt:Spaces>"
+            "<tptz:GetConfigurationOptionsResponse><tptz:PTZConfigurationOptions>"
+            f"<tt:Spaces>{spaces}</tt:Spaces>"
             "<tt:PTZTimeout><tt:Min>PT0S</tt:Min><tt:Max>PT60S</tt:Max></tt:PTZTimeout>"
             "</tptz:PTZConfigurationOptions></tptz:GetConfigurationOptionsResponse>"
         )
@@ -47,6 +58,7 @@ class PtzService:
         )
 
     def on_continuous_move(self, call: ElementTree.Element, request: web.Request) -> str:
+        self._check_way("Continuous")
         self._camera.find_profile(call)
         self._camera.own_timeout = text_of(call, "Timeout")
         if self._camera.own_timeout and self._camera.takes_no_timeout:
@@ -60,6 +72,48 @@ class PtzService:
                     raise FaultError("ter:InvalidVelocity", "too fast")
                 self._camera.moving[name] = speeds if name == "PanTilt" else speeds[:1]
         return "<tptz:ContinuousMoveResponse/>"
+
+    def on_relative_move(self, call: ElementTree.Element, request: web.Request) -> str:
+        self._check_way("Relative")
+        for name, told in self._vector(call, "Translation").items():
+            self._camera.place[name] += told
+        return "<tptz:RelativeMoveResponse/>"
+
+    def on_absolute_move(self, call: ElementTree.Element, request: web.Request) -> str:
+        self._check_way("Absolute")
+        self._camera.place.update(self._vector(call, "Position"))
+        return "<tptz:AbsoluteMoveResponse/>"
+
+    def on_get_status(self, call: ElementTree.Element, request: web.Request) -> str:
+        place = self._camera.place
+        position = (
+            f'<tt:Position><tt:PanTilt x="{place["x"]}" y="{place["y"]}"/>'
+            f'<tt:Zoom x="{place["zoom"]}"/></tt:Position>'
+        )
+        return (
+            f"<tptz:GetStatusResponse><tptz:PTZStatus>"
+            f"{'' if self._camera.hides_place else position}"
+            f"<tt:UtcTime>{self._camera.clock:%Y-%m-%dT%H:%M:%SZ}</tt:UtcTime>"
+            "</tptz:PTZStatus></tptz:GetStatusResponse>"
+        )
+
+    def _vector(self, call: ElementTree.Element, name: str) -> dict[str, float]:
+        self._camera.find_profile(call)
+        found: dict[str, float] = {}
+        pan_tilt = call.find(f"tptz:{name}/tt:PanTilt", NAMESPACES)
+        zoom = call.find(f"tptz:{name}/tt:Zoom", NAMESPACES)
+        if pan_tilt is not None:
+            found |= {axis: float(pan_tilt.get(axis, "")) for axis in ("x", "y")}
+        if zoom is not None:
+            found["zoom"] = float(zoom.get("x", ""))
+        low, high = self._camera.reach
+        if not found or not all(low <= value <= high for value in found.values()):
+            raise FaultError("ter:InvalidTranslation", "too far")
+        return found
+
+    def _check_way(self, way: str) -> None:
+        if way not in self._camera.ways:
+            raise FaultError("ter:ActionNotSupported", f"no {way} moves here")
 
     def on_stop(self, call: ElementTree.Element, request: web.Request) -> str:
         for name in ("PanTilt", "Zoom"):

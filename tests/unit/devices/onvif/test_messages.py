@@ -16,12 +16,10 @@ from h5sup.devices.onvif import messages
 from h5sup.devices.onvif.envelope import SOAP_ENVELOPE, SoapFaultError, parse
 from h5sup.devices.onvif.messages import (
     OnvifProfile,
-    Reach,
     choose_profiles,
     path_of,
     read_presets,
     read_profiles,
-    read_reaches,
     read_time,
     rehost,
 )
@@ -66,11 +64,8 @@ def test_whatever_a_camera_says_is_read_or_left(answer: Any) -> None:
         messages.read_capabilities,
         messages.read_profiles,
         messages.read_uri,
-        messages.read_presets,
-        messages.read_preset_token,
-        messages.read_reaches,
-        messages.read_focus_reach,
-        messages.read_auxiliaries,
+        messages.read_services,
+        messages.read_media2_profiles,
     ):
         read(answer)
 
@@ -145,23 +140,6 @@ def test_times_are_read_and_nonsense_is_not() -> None:
     assert read_time(told) == datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)
     assert read_time({"UTCDateTime": {"Time": time, "Date": {**date, "Month": 13}}}) is None
     assert read_time({"UTCDateTime": None}) is None
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "reach"),
-    [
-        (-0.5, 0.5, Reach(-0.5, 0.5)),
-        (-10, 5, Reach(-10.0, 5.0)),
-        (1, -1, Reach()),
-        (0, 0, Reach()),
-        (float("nan"), 1, Reach()),
-        ("a", None, Reach()),
-    ],
-)
-def test_reaches_are_read(low: Any, high: Any, reach: Reach) -> None:
-    space = {"XRange": {"Min": low, "Max": high}}
-    spaces = {"ContinuousPanTiltVelocitySpace": [space]}
-    assert read_reaches({"Spaces": spaces}).pan == reach
 
 
 def test_a_profile_without_a_picture_is_passed_over() -> None:
