@@ -134,6 +134,24 @@ async def test_one_that_can_not_move_at_all_says_so(onvif: Onvif) -> None:
         assert caught.value.failure is DeviceFailure.UNSUPPORTED
 
 
+async def test_what_has_no_way_to_move_is_named(onvif: Onvif) -> None:
+    both = "<tt:Min>-1</tt:Min><tt:Max>1</tt:Max>"
+    turns_alone = (
+        "<tptz:GetConfigurationOptionsResponse><tptz:PTZConfigurationOptions><tt:Spaces>"
+        "<tt:RelativePanTiltTranslationSpace><tt:URI>u</tt:URI>"
+        f"<tt:XRange>{both}</tt:XRange><tt:YRange>{both}</tt:YRange>"
+        "</tt:RelativePanTiltTranslationSpace></tt:Spaces>"
+        "<tt:PTZTimeout><tt:Min>PT0S</tt:Min><tt:Max>PT60S</tt:Max></tt:PTZTimeout>"
+        "</tptz:PTZConfigurationOptions></tptz:GetConfigurationOptionsResponse>"
+    )
+    async with steered(onvif, ways=RELATIVE) as (fake, steering):
+        fake.answers["GetConfigurationOptions"] = turns_alone
+        with pytest.raises(DeviceError, match="has not got zoom"):
+            await steering.move(Motion(zoom=1))
+        await steering.move(Motion(pan=1))
+        assert fake.place["x"] == pytest.approx(0.05)
+
+
 async def test_steps_need_no_stop_that_the_camera_knows(onvif: Onvif) -> None:
     async with steered(onvif, ways=RELATIVE) as (fake, steering):
         fake.faults["Stop"] = ("ter:ActionNotSupported", "no")
