@@ -18,12 +18,12 @@ from h5sup.devices.onvif.messages import (
     OnvifProfile,
     choose_profiles,
     path_of,
-    read_presets,
     read_profiles,
     read_time,
     rehost,
 )
 from h5sup.devices.onvif.soap import Book
+from h5sup.devices.onvif.spaces import read_presets
 
 ANYTHING: Any = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
