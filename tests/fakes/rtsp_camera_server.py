@@ -27,6 +27,7 @@ from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402 (versions come 
 
 TICK_MS = 2  # a camera's own jitter is larger
 CATCH_UP_S = 2.0  # after a longer stall a camera goes on with now, not with what was missed
+MOMENT_S = 0.001  # before its end a recording shows its last picture
 AAC_SAMPLE_RATE = 48000
 AAC_FRAME_SAMPLES = 1024
 ALAW_SAMPLE_RATE = 8000
@@ -125,11 +126,15 @@ class Mount:
 
 
 class Track:
-    """Pushes one Media into one appsrc, in step with a time; `whole`: from a key picture on."""
+    """Pushes one Media into one appsrc, in step with a time.
+
+    `whole`: from a key picture on, and however late it is, nothing is passed over.
+    """
 
     def __init__(self, media: Media, appsrc: Any, started: float, *, whole: bool = False) -> None:
         self._media = media
         self._appsrc = appsrc
+        self._is_whole = whole
         self.started = started
         self._next = int(started * media.units_per_s)
         while whole and media.units[self._next % len(media.units)].is_delta:
@@ -145,7 +150,7 @@ class Track:
         """Push every unit whose time has come; unwanted ones are lost, as in a broken camera."""
         rate = self._media.units_per_s
         newest = int(now * rate)
-        if newest - self._next > CATCH_UP_S * rate:
+        if newest - self._next > CATCH_UP_S * rate and not self._is_whole:
             self._next = newest
         while self._next <= newest:
             if wanted:
@@ -178,7 +183,7 @@ class Feed:
         started = self._video.started
         self._behind = now - started
         audio = element.get_by_name("audio")
-        self._audio = Track(mount.audio, audio, started) if mount.audio else None
+        self._audio = Track(mount.audio, audio, started, whole=whole) if mount.audio else None
         self._has_ended = False
 
     def push_due(self, now: float) -> None:
@@ -188,13 +193,14 @@ class Feed:
             return
         if self._ends is not None and now >= self._ends:
             self._has_ended = True
-            self._video.end()
-            if self._audio:
-                self._audio.end()
-            return
+            now = self._ends - MOMENT_S  # what it is late with comes before the end
         self._video.push_due(now, self.mount.has_video)
         if self._audio:
             self._audio.push_due(now, self.mount.has_audio)
+        if self._has_ended:
+            self._video.end()
+            if self._audio:
+                self._audio.end()
 
 
 def find_time(query: str, key: str) -> int:

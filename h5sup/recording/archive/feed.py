@@ -20,7 +20,7 @@ from h5sup.formats.isobmff.laying import Clock, lay_gop
 from h5sup.formats.isobmff.reader import SegmentReader
 from h5sup.formats.isobmff.recorded import video_track
 from h5sup.formats.isobmff.track import Track
-from h5sup.recording.archive.plan import Part
+from h5sup.recording.archive.plan import ALL_US, Part, Take
 
 KEY_BYTES = 128 * 1024  # of a GOP of which the key picture alone is wanted, at first
 MAX_REST_S = 0.05  # between two GOPs: live media comes first
@@ -84,8 +84,8 @@ class Feed:
         part, scale = self._part, self._video.timescale
         first, last = part.first, part.last
         if self._keys_speed:
-            ticks = sum(self._shortened(gop) for take in part.takes for gop in take.gops)
-            last_s = self._shortened(last) / scale
+            ticks = sum(self._shortened(take, gop) for take in part.takes for gop in take.gops)
+            last_s = self._shortened(part.takes[-1], last) / scale
             return Measure(0.0, ticks / scale, has_sound=False, last_s=last_s)
         with self._open(part.takes[0].path) as fd:
             laid = lay_gop(part.init, Clock(), read_gop(fd, first))
@@ -93,8 +93,10 @@ class Feed:
         shown = [pts for run in runs for pts in presentation_times(run)]
         wanted = shown[0] + max(0, self._ticks(part.begin_us - first.wall_us))
         begin = min((pts for pts in shown if pts >= wanted), default=max(shown))
-        last_lasts = min(last.duration, self._ticks(part.end_us - last.wall_us))
-        end = shown[0] + part.ticks - last.duration + last_lasts
+        *others, last_take = part.takes
+        before = sum(self._ticks_of(take) for take in others)
+        before += sum(gop.duration for gop in last_take.gops) - last.duration
+        end = shown[0] + before + min(last.duration, self._ticks(part.end_us - last.wall_us))
         return Measure(begin / scale, end / scale, has_sound=part.init.audio is not None)
 
     def pour(self, fd: int) -> None:
@@ -124,46 +126,75 @@ class Feed:
 
     def _pieces(self) -> Iterator[bytes]:
         yield self._part.init.data
-        clock, last = Clock(), self._part.last
+        clock = Clock()
         for take in self._part.takes:
             with self._open(take.path) as fd:
                 for gop in take.gops:
                     began = time.monotonic()
                     if self._keys_speed:
-                        piece, clock = self._lay_key(fd, gop, clock)
+                        piece, clock = self._lay_key(fd, take, gop, clock)
                     else:
-                        fragments = read_gop(fd, gop)
-                        if gop == last:
-                            fragments = self._without_end(fragments, gop)
-                        laid = lay_gop(self._part.init, clock, fragments)
+                        laid = lay_gop(self._part.init, clock, self._read(fd, take, gop))
                         piece, clock = b"".join(laid.buffers()), laid.clock
                     took_s = time.monotonic() - began
                     yield piece
                     self._is_stopped.wait(min(took_s, MAX_REST_S))
 
-    def _lay_key(self, fd: int, gop: StoredGop, clock: Clock) -> tuple[bytes, Clock]:
+    def _read(self, fd: int, take: Take, gop: StoredGop) -> list[bytes]:
+        """Return the fragments of a GOP, up to where it is cut."""
+        fragments = read_gop(fd, gop)
+        if take.end_us < ALL_US and gop == take.gops[-1]:
+            is_last = take is self._part.takes[-1]
+            return self._without_end(fragments, gop, take.end_us, shows_needed=is_last)
+        return fragments
+
+    def _ticks_of(self, take: Take) -> int:
+        """Return how long the pictures of a take last that is not the last one."""
+        *others, last = take.gops
+        ticks = sum(gop.duration for gop in others)
+        if take.end_us == ALL_US:
+            return ticks + last.duration
+        with self._open(take.path) as fd:
+            parsed = [parse_fragment(one, self._part.init) for one in self._read(fd, take, last)]
+        return ticks + sum(one.video.duration for one in parsed if one.video is not None)
+
+    def _lay_key(self, fd: int, take: Take, gop: StoredGop, clock: Clock) -> tuple[bytes, Clock]:
         """Return the key picture of a GOP alone, for as long as the GOP lasts."""
         data, run = read_key(fd, gop, self._part.init)
         sample = run.samples[0]._replace(
-            duration=self._shortened(gop), flags=SYNC_FLAGS, cts_offset=0
+            duration=self._shortened(take, gop), flags=SYNC_FLAGS, cts_offset=0
         )
         payload = run_payload(data, TrackRun(run.track, 0, 0, (sample,), ()))
         new = NewRun(self._video, clock.video_next, [sample], payload)
         return build_fragment(1, new), Clock(video_next=clock.video_next + sample.duration)
 
-    def _shortened(self, gop: StoredGop) -> int:
-        return max(1, gop.duration // self._keys_speed)
+    def _shortened(self, take: Take, gop: StoredGop) -> int:
+        """Return how long a key picture stands for its GOP, which others may cut short."""
+        lasts = gop.duration
+        if gop == take.gops[-1] and take is not self._part.takes[-1]:
+            lasts = min(lasts, self._ticks(take.end_us - gop.wall_us))
+        return max(1, lasts // self._keys_speed)
 
     def _ticks(self, span_us: int) -> int:
         return -(-span_us * self._video.timescale // SECOND_US)
 
-    def _without_end(self, fragments: Sequence[bytes], gop: StoredGop) -> list[bytes]:
-        """Leave out what is decoded after the last picture before the end, and its sound."""
+    def _without_end(
+        self, fragments: Sequence[bytes], gop: StoredGop, end_us: int, *, shows_needed: bool
+    ) -> list[bytes]:
+        """Leave out what is decoded after the last picture before the end, and its sound.
+
+        Those that others need are kept if `shows_needed`; where pictures follow they would be in
+        the way, and those that need them go.
+        """
         init = self._part.init
         parsed = [parse_fragment(data, init) for data in fragments]
         pictures = [pts for one in parsed if one.video for pts in presentation_times(one.video)]
-        end = pictures[0] + self._ticks(self._part.end_us - gop.wall_us)
-        left = max(number for number, pts in enumerate(pictures, 1) if pts < end)
+        end = pictures[0] + self._ticks(end_us - gop.wall_us)
+        wanted = [pts < end for pts in pictures]
+        if shows_needed:
+            left = len(wanted) - wanted[::-1].index(True)
+        else:
+            left = [*wanted, False].index(False)
         kept: list[bytes] = []
         for data, one in zip(fragments, parsed, strict=True):
             runs = []

@@ -18,6 +18,7 @@ from h5sup.store.media_records import StoredFile
 
 ALL_US = 1 << 62  # an end that cuts nothing off
 LEAST_HOLE_US = SECOND_US // 2  # less is not worth a login
+SAME_US = SECOND_US // 100  # pictures so near to each other, of two cuttings, are one
 MAX_PARTS = 8  # each is one more decoder
 KEYS_FROM = 4  # times as fast: players could not show all pictures, and nobody needs them
 
@@ -71,6 +72,8 @@ class Take:
 
     path: str
     gops: GopTable
+    end_us: int = ALL_US
+    """Where its last GOP is cut."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +84,6 @@ class Part:
     takes: Sequence[Take]
     begin_us: int = 0
     """Where it is cut: the first GOP may begin earlier, as only key pictures can."""
-    end_us: int = ALL_US
 
     @property
     def first(self) -> StoredGop:
@@ -94,9 +96,9 @@ class Part:
         return self.takes[-1].gops[-1]
 
     @property
-    def ticks(self) -> int:
-        """Return how long all its GOPs last."""
-        return sum(gop.duration for take in self.takes for gop in take.gops)
+    def end_us(self) -> int:
+        """Return where its last GOP is cut."""
+        return self.takes[-1].end_us
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,23 +117,46 @@ def choose(files: Iterable[Opened], begin_us: int, end_us: int) -> list[tuple[Op
     """Return what shows a stretch of time; of what was recorded twice, one.
 
     A GOP is taken when most of it is after those before. Another file may fill the hole that one
-    has in its middle.
+    has in its middle. What was fetched has GOPs of its own: there the one that comes later begins
+    with its key picture, and what is before it ends with the picture before that.
     """
     found: list[tuple[Opened, Take]] = []
     until_us = 0
     runs = [run for opened in files for run in _runs(opened)]
     for _, opened, numbers in sorted(runs, key=itemgetter(0)):
         gops = GopTable()  # a day of them, many times over, may wait to be made
+        is_seam = bool(found) and (is_fetched(opened.file) or is_fetched(found[-1][0].file))
         for number in numbers:
             gop = opened.movie.gops[number]
             gop_end_us = end_of(gop, opened.movie.init)
             middle_us = (gop.wall_us + gop_end_us) // 2
-            if gop.wall_us < end_us and gop_end_us > begin_us and middle_us > until_us:
+            least_us = gop_end_us - SAME_US if is_seam and not gops else middle_us
+            if gop.wall_us < end_us and gop_end_us > begin_us and least_us > until_us:
                 gops.append(gop)
                 until_us = gop_end_us
         if gops:
+            if is_seam:
+                _cut_off(found, gops[0].wall_us)
             found.append((opened, Take(opened.file.path, gops)))
     return found
+
+
+def is_fetched(file: StoredFile) -> bool:
+    """Return whether a file was fetched from a device for one archive: no index knows it."""
+    return file.id == 0
+
+
+def _cut_off(found: list[tuple[Opened, Take]], end_us: int) -> None:
+    """Have what was chosen end before a moment."""
+    end_us -= SAME_US
+    while found:
+        opened, take = found.pop()
+        while take.gops and take.gops[-1].wall_us >= end_us:
+            take.gops.pop()
+        if take.gops:
+            is_longer = end_of(take.gops[-1], opened.movie.init) > end_us
+            found.append((opened, replace(take, end_us=end_us) if is_longer else take))
+            return
 
 
 def _runs(opened: Opened) -> Iterator[tuple[int, Opened, range]]:
@@ -185,7 +210,8 @@ def build_plan(request: ArchiveRequest, files: Iterable[Opened]) -> Plan | None:
     if way is Way.KEYS:
         parts[0] = replace(parts[0], takes=_with_keys_inside(parts[0].takes, begin_us))
     parts[0] = replace(parts[0], begin_us=begin_us)
-    parts[-1] = replace(parts[-1], end_us=end_us)
+    *others, last = parts[-1].takes
+    parts[-1] = replace(parts[-1], takes=[*others, replace(last, end_us=end_us)])
     return Plan(
         parts=parts,
         way=way,
@@ -218,7 +244,7 @@ def _with_keys_inside(takes: Sequence[Take], begin_us: int) -> list[Take]:
     rest = GopTable()
     for gop in first.gops[1:]:
         rest.append(gop)
-    return [Take(first.path, rest), *takes[1:]] if rest else list(takes[1:])
+    return [replace(first, gops=rest), *takes[1:]] if rest else list(takes[1:])
 
 
 def _group(chosen: Iterable[tuple[Opened, Take]]) -> list[Part]:

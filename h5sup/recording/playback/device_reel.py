@@ -267,8 +267,8 @@ class DeviceReel:
             self._land_us = self._place_us
             self._place_us = max(stretch.begin_us, stretch.end_us - LAST_US)
         # addresses of recorders know whole seconds: what is asked for must be what is told
-        whole_us = self._place_us - self._place_us % SECOND_US
-        self._place_us = max(whole_us, stretch.begin_us)
+        at_us = max(self._place_us, stretch.begin_us)
+        self._place_us = at_us - at_us % SECOND_US
         return stretch
 
     async def _begin(self, stretch: Stretch) -> DeviceRun | None:
@@ -278,12 +278,11 @@ class DeviceReel:
         """
         patience = self._patience
         every_s = patience.jump_every_s if self._line.is_quick else patience.restart_every_s
+        end_us = stretch.end_us + -stretch.end_us % SECOND_US  # what is too much is left out here
         now = asyncio.get_running_loop().time()
         await asyncio.sleep(max(0.0, self._started_at + every_s - now))
         try:
-            address = await self._recordings.playback(
-                from_us(self._place_us), from_us(stretch.end_us)
-            )
+            address = await self._recordings.playback(from_us(self._place_us), from_us(end_us))
         except DeviceError as error:
             raise UnavailableError(str(error)) from error
         self._runs += 1
