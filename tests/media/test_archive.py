@@ -191,6 +191,24 @@ async def test_an_archive_begins_and_ends_with_the_very_picture(
     assert room.left_over() == [str(path.relative_to(room.root / "archive"))]
 
 
+async def test_what_was_fetched_ends_before_the_picture_that_follows(
+    room: Room, clips: Clips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With B-frames some of those before may be missing, and none comes in between."""
+    monkeypatch.setattr(plan, "is_fetched", lambda _: True)
+    init, fragments = await asyncio.to_thread(fragments_of, clips["h264_bframes"])
+    gops = gops_of(fragments)
+    follows = sum(one.video.samples for gop in gops[:3] for one in gop if one.video)
+    at = follows // 2  # in the midst of the second GOP
+    await room.record(init, gops[:2])
+    await room.record(init, gops[3:5], first=at)
+    numbers = await shown(await room.make(0, 10))
+    kept = numbers.index(follows)
+    assert at - 2 <= kept <= at
+    assert numbers[:kept] == list(range(kept))
+    assert numbers[kept:] == list(range(follows, follows + len(numbers) - kept))
+
+
 @pytest.mark.parametrize("encode", [False, True])
 async def test_pictures_out_of_order_begin_where_they_should(
     room: Room, clips: Clips, encode: bool, monkeypatch: pytest.MonkeyPatch
