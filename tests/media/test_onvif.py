@@ -10,7 +10,7 @@ from h5sup.devices.model import DeviceError
 from h5sup.devices.model import Motion as Steer
 from h5sup.events.event import AlarmIn, Motion
 from tests.fakes.clips import Clips
-from tests.fakes.onvif_camera import JPEG, OnvifCamera
+from tests.fakes.onvif_camera import JPEG, FakeProfile, OnvifCamera
 from tests.fakes.rtsp_camera import RtspCamera
 from tests.media.conftest import Station, StationMaker
 
@@ -61,6 +61,26 @@ async def test_a_camera_plays_large_and_small_and_is_found_again(
         # an address that was good is tried again as it is
         assert camera.asked.count("GetProfiles") == asked
         large.release()
+
+
+async def test_a_profile_in_h265_is_played_as_media2_tells_it(
+    clips: Clips, station: StationMaker
+) -> None:
+    hevc = FakeProfile("Hevc_1", codec="H265", width=3840, height=2160, mount="hevc_aac")
+    async with (
+        RtspCamera(clips, ["hevc_aac"], user=USER, password=PASSWORD) as rtsp,
+        OnvifCamera(
+            rtsp_port=rtsp.port, lacks=frozenset({"Media"}), media2_profiles=(hevc,)
+        ) as camera,
+        station(linger_s=0.1) as base,
+    ):
+        await add(base, camera, connect="ondemand")
+        lease = base.registry.lease("front", hevc=True)
+        channel = await lease.ready(20)
+        assert channel.init is not None
+        assert channel.init.video is not None
+        assert channel.init.video.codec.startswith("hvc1")
+        lease.release()
 
 
 async def test_a_wrong_password_is_tried_once_and_named(station: StationMaker) -> None:
