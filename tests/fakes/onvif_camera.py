@@ -99,6 +99,10 @@ class OnvifCamera:
     has_events: bool = True
     hold_s: float = 1.0
     """How long it waits for something to tell."""
+    subscription_address: str | None = None
+    """Told instead of where its subscriptions are; it answers where its events service is too."""
+    addressed: list[str] = field(default_factory=list)
+    """By which address messages with WS-Addressing called it."""
     gives_no_urls: bool = False
     jpeg: bytes = JPEG
     is_picture_closed: bool = False
@@ -265,6 +269,8 @@ class OnvifCamera:
         prefix = next((short for short, uri in NAMESPACES.items() if uri == namespace), "")
         name = f"tr2:{operation}" if prefix == "tr2" else operation
         self.asked.append(name)
+        if to := message.findtext("s:Header/wsa:To", "", NAMESPACES):
+            self.addressed.append(to)
         is_open = operation in OPEN and not self.hides_clock
         if not is_open and self.user:
             refusal = self._check_login(request, message)

@@ -128,19 +128,21 @@ class Camera:
         parameters: Mapping[str, Any] | None = None,
         *,
         place: URL | None = None,
+        to: str = "",
         headers: Sequence[Any] = (),
         more_s: float = 0.0,
     ) -> Any:
         """Call an operation and return its answer as dicts; raises DeviceError.
 
-        `place` is for addresses that are no service's, with `headers` that belong to it.
+        `place` is for addresses that are no service's, `to` is how the camera itself calls it,
+        with `headers` that belong to it.
         """
         self._bear_refusal()
         await self._meet()
-        url = place or self._url(service)
+        url = place or self.place_of(service)
         try:
             return await self._call(
-                service, operation, parameters or {}, url, headers=headers, more_s=more_s
+                service, operation, parameters or {}, url, to=to, headers=headers, more_s=more_s
             )
         except SoapFaultError as fault:
             raise self._as_error(fault, operation) from fault
@@ -226,11 +228,12 @@ class Camera:
         parameters: Mapping[str, Any],
         url: URL,
         *,
+        to: str = "",
         headers: Sequence[Any] = (),
         more_s: float = 0.0,
     ) -> Any:
         message = await self._run(
-            self._encode, service, operation, parameters, url, self._login(), headers
+            self._encode, service, operation, parameters, to or url, self._login(), headers
         )
         reply = await self._connection.post(url, message, more_s=more_s)
         if reply.status == HTTPStatus.UNAUTHORIZED:
@@ -247,12 +250,12 @@ class Camera:
         service: str,
         operation: str,
         parameters: Mapping[str, Any],
-        url: URL,
+        to: URL | str,
         login: Login | None = None,
         headers: Sequence[Any] = (),
     ) -> Any:
         return self._book.encode(
-            service, operation, parameters, address=str(url), login=login, headers=headers
+            service, operation, parameters, address=str(to), login=login, headers=headers
         )
 
     async def _run(self, work: Any, *given: Any) -> Any:
@@ -265,8 +268,11 @@ class Camera:
         now = datetime.now(UTC) + (self._lead or timedelta())
         return Login(self.address.user, self.address.password, now)
 
-    def _url(self, service: str) -> URL:
-        """Return where a service is: at the host and port we know, whatever the camera says."""
+    def place_of(self, service: str) -> URL:
+        """Return where a service is: at the host and port we know, whatever the camera says.
+
+        Only once it has answered something.
+        """
         assert self._services is not None
         if service == "device":
             return self.address.url

@@ -16,7 +16,7 @@ from yarl import URL
 
 from h5sup.devices.model import DeviceError, DeviceFailure
 from h5sup.devices.onvif.camera import Camera
-from h5sup.devices.onvif.messages import path_of
+from h5sup.devices.onvif.messages import MAX_URL, path_of
 from h5sup.devices.onvif.topics import MESSAGES, Kind, Notice, read_notices
 
 PULL_S = 20  # routers forget connections that are silent for longer
@@ -46,6 +46,8 @@ class Subscription:
     """Where a camera keeps what it has noticed for us."""
 
     place: URL
+    to: str
+    """What the camera calls that place: behind a router that is another address."""
     headers: Sequence[Any]
     """What the camera wants back with each question (WS-Addressing 1.0 §2.1)."""
 
@@ -96,22 +98,29 @@ class OnvifEvents:
                     self._logger.info("the camera tells no events")
                     return
                 self._note(str(error))
+            else:
+                continue
             if loop.time() - began > LONGEST_PAUSE_S:
                 pause_s = self._first_pause_s
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     async def _listen(self) -> None:
-        """Subscribe and hear what there is, until the camera fails. Raises DeviceError."""
+        """Subscribe and hear what there is, until the camera fails. Raises DeviceError.
+
+        Returns for another subscription where the camera won't renew this one.
+        """
         given = {"InitialTerminationTime": f"PT{LIFE_S}S"}
         answer = await self._camera.ask("events", "CreatePullPointSubscription", given)
-        subscription = read_subscription(answer, self._camera.address.at)
+        camera = self._camera
+        subscription = read_subscription(answer, camera.address.at, camera.place_of("events"))
         self._note("")
         try:
             await self._hear(subscription)
         except asyncio.CancelledError:
             await self._leave(subscription)
             raise
+        await self._leave(subscription)
 
     async def _hear(self, subscription: Subscription) -> None:
         loop = asyncio.get_running_loop()
@@ -124,11 +133,22 @@ class OnvifEvents:
             self._take(notices)
             now = loop.time()
             if now - renewed >= self._renew_s:
-                life = {"TerminationTime": f"PT{LIFE_S}S"}
-                await self._ask("subscription", "Renew", subscription, life)
+                if not await self._renew(subscription):
+                    return
                 renewed = now
             pause_s = SHORTEST_PULL_S if notices else IDLE_PULL_S
             await asyncio.sleep(max(0.0, pause_s - (now - began)))
+
+    async def _renew(self, subscription: Subscription) -> bool:
+        """Have it live on; returns whether the camera does that. Raises DeviceError."""
+        try:
+            life = {"TerminationTime": f"PT{LIFE_S}S"}
+            await self._ask("subscription", "Renew", subscription, life)
+        except DeviceError as error:
+            if error.failure not in (DeviceFailure.UNSUPPORTED, DeviceFailure.NOT_UNDERSTOOD):
+                raise
+            return False
+        return True
 
     async def _leave(self, subscription: Subscription) -> None:
         """Give the camera its place back: small ones have few. It is no matter if that fails."""
@@ -151,6 +171,7 @@ class OnvifEvents:
             operation,
             given,
             place=subscription.place,
+            to=subscription.to,
             headers=subscription.headers,
             more_s=more_s,
         )
@@ -209,19 +230,23 @@ class OnvifEvents:
         self._last_sentence = sentence
 
 
-def read_subscription(answer: Any, at: Callable[[str], URL]) -> Subscription:
-    """Return where CreatePullPointSubscription has put us; raises DeviceError."""
+def read_subscription(answer: Any, at: Callable[[str], URL], otherwise: URL) -> Subscription:
+    """Return where CreatePullPointSubscription has put us; raises DeviceError.
+
+    Some cameras tell no address there, or one that nothing can be sent to (`urn:uuid:...`): those
+    are asked at `otherwise`, the events service.
+    """
     reference = answer.get("SubscriptionReference") if isinstance(answer, Mapping) else None
-    reference = reference if isinstance(reference, Mapping) else {}
-    address = reference.get("Address")
-    told = address.get("_value_1") if isinstance(address, Mapping) else address
-    if not isinstance(told, str):
+    if not isinstance(reference, Mapping):
         raise DeviceError(
             DeviceFailure.NOT_UNDERSTOOD, "the camera does not say where its events are"
         )
+    address = reference.get("Address")
+    told = address.get("_value_1") if isinstance(address, Mapping) else address
+    told = told.strip() if isinstance(told, str) else ""
+    to = told if len(told) <= MAX_URL and told.isascii() and told.isprintable() else ""
+    place = at(path_of(told)) if told.lower().startswith("http") else otherwise
     parameters = reference.get("ReferenceParameters")
     headers = parameters.get("_value_1") if isinstance(parameters, Mapping) else None
     listed = headers if isinstance(headers, list) else []
-    return Subscription(
-        at(path_of(told.strip())), [one for one in listed if hasattr(one, "tag")][:8]
-    )
+    return Subscription(place, to, [one for one in listed if hasattr(one, "tag")][:8])

@@ -67,9 +67,11 @@ class EventService:
         name = f"sub{self._camera.subscriptions}"
         self._live.add(name)
         now = self._now
+        told = self._camera.subscription_address
+        address = f"{self._camera.base}{SUBSCRIPTION}?id={name}" if told is None else told
         return (
             "<tev:CreatePullPointSubscriptionResponse><tev:SubscriptionReference><wsa:Address>"
-            f"{self._camera.base}{SUBSCRIPTION}?id={name}</wsa:Address></tev:SubscriptionReference>"
+            f"{address}</wsa:Address></tev:SubscriptionReference>"
             f"<wsnt:CurrentTime>{now}</wsnt:CurrentTime><wsnt:TerminationTime>{now}"
             "</wsnt:TerminationTime></tev:CreatePullPointSubscriptionResponse>"
         )
@@ -102,9 +104,11 @@ class EventService:
 
     def on_unsubscribe(self, call: ElementTree.Element, request: web.Request) -> str:
         self._check_subscription(request)
-        self._live.discard(request.query["id"])
+        self._live.discard(request.query.get("id") or max(self._live))
         return "<wsnt:UnsubscribeResponse/>"
 
     def _check_subscription(self, request: web.Request) -> None:
-        if request.query.get("id") not in self._live:
+        name = request.query.get("id")
+        is_by_service = name is None and self._camera.subscription_address is not None
+        if name not in self._live and not (is_by_service and self._live):
             raise FaultError("wsnt:ResourceUnknownFault", "no such subscription")

@@ -132,6 +132,36 @@ async def test_a_subscription_is_renewed(onvif: Onvif) -> None:
         await until(lambda: fake.renewals and told)
 
 
+@pytest.mark.parametrize("told", ["", "urn:uuid:1", "http:///onvif/Subscription?id=sub1"])
+async def test_an_address_of_no_use_is_only_repeated(onvif: Onvif, told: str) -> None:
+    async with OnvifCamera(subscription_address=told) as fake:
+        async with listening(onvif, fake) as (heard, _):
+            fake.tell(MOTION, "State", "true")
+            await until(lambda: heard == [ON])
+        assert fake.listeners == 0
+        _, *pulled = fake.addressed
+        assert set(pulled) == {told or f"http://127.0.0.1:{fake.port}/onvif/Events"}
+
+
+async def test_a_camera_behind_a_router_is_called_as_it_calls_itself(onvif: Onvif) -> None:
+    async with OnvifCamera(lies_about_address=True) as fake:
+        async with listening(onvif, fake) as (heard, _):
+            fake.tell(MOTION, "State", "true")
+            await until(lambda: heard == [ON])
+        assert fake.addressed[-1] == "http://10.11.12.13:8899/onvif/Subscription?id=sub1"
+
+
+async def test_one_that_renews_nothing_gets_another_subscription(onvif: Onvif) -> None:
+    async with OnvifCamera(hold_s=0.02) as fake:
+        fake.faults["Renew"] = ("ter:ActionNotSupported", "no")
+        async with listening(onvif, fake, renew_s=0.01) as (heard, task):
+            fake.tell(MOTION, "State", "true")
+            await until(lambda: fake.subscriptions == 3)
+            assert fake.listeners <= 1  # the ones before were given back
+            assert heard == [ON]  # it has not ended meanwhile
+            assert not task.done()
+
+
 async def test_a_camera_that_forgets_us_is_asked_again_and_its_motion_ends(
     onvif: Onvif,
 ) -> None:
