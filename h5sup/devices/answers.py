@@ -1,4 +1,4 @@
-"""What devices/hik and devices/dahua make of an answer, whatever it is written in."""
+"""What devices make of an answer, whatever it is written in."""
 
 from __future__ import annotations
 

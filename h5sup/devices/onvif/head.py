@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from h5sup.devices.answers import raise_unless_lacking
 from h5sup.devices.model import STILL_AFTER_S, DeviceError, DeviceFailure, Motion
 from h5sup.devices.onvif.camera import Camera
 from h5sup.devices.onvif.messages import OnvifProfile
@@ -20,7 +21,6 @@ from h5sup.devices.onvif.values import dig
 
 # the camera's own watchdog, for the case that we die; ours comes first
 OWN_TIMEOUT = f"PT{STILL_AFTER_S + 2:g}S"
-LACKING = frozenset({DeviceFailure.NOT_UNDERSTOOD, DeviceFailure.UNSUPPORTED})
 
 
 class Head:
@@ -53,7 +53,8 @@ class Head:
             await self._ask("Stop", profile, PanTilt=True, Zoom=True)
         except DeviceError as error:
             # a step ends by itself, and a camera that knows steps alone need not know this
-            if error.failure not in LACKING or self._knows_speed():
+            raise_unless_lacking(error)
+            if self._knows_speed():
                 raise
 
     async def _learn(self, profile: OnvifProfile) -> None:
@@ -66,8 +67,7 @@ class Head:
                     "ptz", "GetConfigurationOptions", {"ConfigurationToken": profile.ptz}
                 )
         except DeviceError as error:
-            if error.failure not in LACKING:
-                raise
+            raise_unless_lacking(error)
         self._pan_tilt, self._zoom = read_pan_tilt(options), read_zoom(options)
 
     def _give_up_speed(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from h5sup.devices.answers import raise_unless_lacking
 from h5sup.devices.model import DeviceError, DeviceFailure
 from h5sup.devices.onvif.camera import Camera
 from h5sup.devices.onvif.spaces import (
@@ -18,7 +19,6 @@ from h5sup.devices.onvif.spaces import (
 from h5sup.devices.onvif.stepper import Step
 from h5sup.devices.onvif.values import dig
 
-LACKING = frozenset({DeviceFailure.NOT_UNDERSTOOD, DeviceFailure.UNSUPPORTED})
 MANUAL = "MANUAL"
 KEPT = ("ExposureTime", "Gain")  # of a manual exposure, besides the iris
 
@@ -126,8 +126,7 @@ class Lens:
         try:
             found = read_iris(await self._ask("GetOptions", source))
         except DeviceError as error:
-            if error.failure not in LACKING:
-                raise
+            raise_unless_lacking(error)
         if found is None:
             raise self._unsupported("an iris that moves")
         return found
