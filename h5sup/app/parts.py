@@ -133,7 +133,8 @@ class Parts:
 
     async def apply(self, config: Config) -> None:
         """Make sources, devices and users as config.json has them; raises H5supError."""
+        tokens = {source.token for source in config.sources}
+        await self.devices.apply(config.devices, taken=tokens)
         await self.sources.apply(config.sources)
-        await self.devices.apply(config.devices)
         for name in await self.users.apply(config.auth.users):
             self.sessions.close_user(name)

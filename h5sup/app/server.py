@@ -177,7 +177,8 @@ class Server:
         for early in (parts.notifier, parts.ram_watch):
             early.start()
             stack.push_async_callback(early.close)
-        await parts.devices.start(self._config.devices)
+        taken = {source.token for source in self._config.sources}
+        await parts.devices.start(self._config.devices, taken=taken)
         await parts.sources.start(self._config.sources)
         await parts.recording.record()
         for late in (parts.processes, parts.machine, parts.codecs):

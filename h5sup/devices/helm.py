@@ -24,6 +24,7 @@ HOPELESS = frozenset(
         DeviceFailure.WRONG_PASSWORD,
         DeviceFailure.LOCKED_OUT,
         DeviceFailure.CLOCK,
+        DeviceFailure.NO_LOGIN,
         DeviceFailure.CERTIFICATE,
         DeviceFailure.UNSUPPORTED,
     }

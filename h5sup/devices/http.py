@@ -4,7 +4,7 @@ For devices/hik and devices/dahua, which bring paths and messages. What holds fo
 redirects are not followed, nothing is unpacked, an answer has a largest size and a time, and over
 HTTPS the certificate is judged before anything is asked, but for the looking around without a
 login. A device that refuses the password is not asked again by this object; one that locks its
-user out is, when that is over.
+user out is, when that is over, and one that takes no digest after a while.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ TLS_PORT = 443
 AT_ONCE = 2  # recorders have few connections to give, and count wrong logins over all of them
 KEEP_ALIVE_S = 5.0  # recorders hang up after 10 s, and a POST that meets that can't be repeated
 ONLY_HTTPS = "it is known by HTTPS, so plain HTTP is not tried: delete and add it again for that"
+NO_DIGEST_S = 600.0
 LOCKED_OUT_S = 1800.0  # where a device doesn't say
 
 DOMAIN = re.compile(r'(?i)\bdomain="[^"]*",?')
@@ -173,7 +174,7 @@ class DeviceHttp:
             return place
         if answer.status == HTTPStatus.UNAUTHORIZED:
             raise DeviceError(
-                DeviceFailure.UNSUPPORTED,
+                DeviceFailure.NO_LOGIN,
                 f"what answers at port {place.port} of {self._host} takes no digest login: "
                 "switch that on in its web settings",
             )
@@ -260,8 +261,10 @@ class DeviceHttp:
                 "it is not asked again until they are changed",
             )
         else:
+            # no login was sent, so looking again harms nobody: digest may be switched on by then
+            self._refused_until = asyncio.get_running_loop().time() + NO_DIGEST_S
             self._refusal = DeviceError(
-                DeviceFailure.UNSUPPORTED,
+                DeviceFailure.NO_LOGIN,
                 f"{self._host} takes no digest login: switch that on in its web settings",
             )
         raise self._refusal
@@ -271,7 +274,7 @@ class DeviceHttp:
             return Digest(self._user, self._password)
         except ValueError:
             raise DeviceError(
-                DeviceFailure.UNSUPPORTED, "a user name with a colon can't log in by digest"
+                DeviceFailure.NO_LOGIN, "a user name with a colon can't log in by digest"
             ) from None
 
     def _url(self, place: HttpPort, path: str) -> URL:
@@ -330,7 +333,7 @@ def _tell_most(
 ) -> BaseException:
     """Return the failure to show: a lone port's own, else the one that got farthest."""
     rank = [
-        DeviceFailure.UNSUPPORTED,
+        DeviceFailure.NO_LOGIN,
         DeviceFailure.NOT_UNDERSTOOD,
         DeviceFailure.NO_ANSWER,
         DeviceFailure.UNREACHABLE,

@@ -29,6 +29,8 @@ class DeviceFailure(Enum):
     LOCKED_OUT = "locked_out"
     CLOCK = "clock"
     """Its clock and ours are so far apart that it takes no signature."""
+    NO_LOGIN = "no_login"
+    """It takes no login of a kind that we have."""
     CERTIFICATE = "certificate"
     """It shows another certificate than the one it is known by."""
     UNSUPPORTED = "unsupported"

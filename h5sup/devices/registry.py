@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from h5sup.events.hub import Hub
 
 MAX_DEVICES = 1000
 ASKED_AT_ONCE = 8
+IN_FILE = "its token stands in config.json, which wins; kept for when it is taken out there"
 
 logger = logging.getLogger(__name__)
 
@@ -84,12 +85,14 @@ class Devices:
         self._followers: list[Callable[[], None]] = []
         self._partings: list[Callable[[], Awaitable[None]]] = []
 
-    async def start(self, configured: Iterable[DeviceConfig]) -> None:
-        """Ask what is configured and what the API added before."""
+    async def start(
+        self, configured: Iterable[DeviceConfig], *, taken: Collection[str] = ()
+    ) -> None:
+        """Ask what is configured and what the API added before, see apply()."""
         self._kept = {
             one.token: one for one in map(_read_kept, await self._store.device_channels()) if one
         }
-        await self.apply(configured)
+        await self.apply(configured, taken=taken)
         for raw in await self._store.devices():
             try:
                 config = parse_device(raw)
@@ -97,8 +100,8 @@ class Devices:
             except ConfigError as error:
                 logger.warning("stored device %s is left out: %s", raw.get("token"), error)
                 continue
-            if config.token in self._devices:
-                logger.warning("device %s stands in config.json, which wins", config.token)
+            if config.token in self._devices or config.token in taken:
+                logger.warning("device %s is left out: %s", config.token, IN_FILE)
                 continue
             self._open(config, from_file=False)
         self._tell_change()
@@ -108,16 +111,21 @@ class Devices:
         devices, self._devices = list(self._devices.values()), {}
         await asyncio.gather(*(device.aclose("the server stops") for device in devices))
 
-    async def apply(self, configured: Iterable[DeviceConfig]) -> None:
-        """Make config.json's recorders so; what has not changed is not touched."""
+    async def apply(
+        self, configured: Iterable[DeviceConfig], *, taken: Collection[str] = ()
+    ) -> None:
+        """Make config.json's recorders so; what has not changed is not touched.
+
+        `taken` are tokens of config.json's sources: a recorder that the API added goes for those.
+        """
         wanted = {config.token: config for config in configured}
         for config in wanted.values():
             self._check(config)
         async with self._changing:
             gone: list[Device] = []
             for token, device in list(self._devices.items()):
-                if token in wanted and not device.from_file:
-                    logger.warning("device %s stands in config.json now, which wins", token)
+                if not device.from_file and (token in wanted or token in taken):
+                    logger.warning("device %s is left out: %s", token, IN_FILE)
                 elif not device.from_file or wanted.get(token) == device.config:
                     continue
                 gone.append(self._devices.pop(token))

@@ -26,6 +26,7 @@ FAILURES: dict[DeviceFailure, Failure] = {
     DeviceFailure.WRONG_PASSWORD: Failure.WRONG_PASSWORD,
     DeviceFailure.LOCKED_OUT: Failure.WRONG_PASSWORD,
     DeviceFailure.CLOCK: Failure.WRONG_PASSWORD,
+    DeviceFailure.NO_LOGIN: Failure.WRONG_PASSWORD,
     DeviceFailure.CERTIFICATE: Failure.REFUSED,
     DeviceFailure.UNSUPPORTED: Failure.NOT_FOUND,
     DeviceFailure.NOT_UNDERSTOOD: Failure.NOT_FOUND,

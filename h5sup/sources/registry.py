@@ -15,6 +15,7 @@ from h5sup.bus.channel import Channel
 from h5sup.config.loading import parse_source
 from h5sup.config.model import SourceConfig
 from h5sup.devices.device import channel_token
+from h5sup.devices.registry import IN_FILE
 from h5sup.events.hub import Hub
 from h5sup.sources.device import (
     GONE,
@@ -90,8 +91,8 @@ class Registry:
             except ConfigError as error:
                 logger.warning("stored source %s is left out: %s", raw.get("token"), error)
                 continue
-            if config.token in self._sources:
-                logger.warning("source %s stands in config.json, which wins", config.token)
+            if config.token in self._sources or config.token in self._fixed_devices():
+                logger.warning("source %s is left out: %s", config.token, IN_FILE)
                 continue
             self._open(config, from_file=False)
         self._tell_change()
@@ -110,8 +111,13 @@ class Registry:
         for config in wanted.values():
             await self._check(config)
         async with self._changing:
+            taken = self._fixed_devices()
             for token, source in list(self._sources.items()):
-                if source.from_file and wanted.get(token) != source.config:
+                if not source.from_file and token in taken:
+                    logger.warning("source %s is left out: %s", token, IN_FILE)
+                    del self._sources[token]
+                    await source.aclose("a device of config.json has its token")
+                elif source.from_file and wanted.get(token) != source.config:
                     del self._sources[token]
                     await source.aclose("the source was changed in config.json")
                     if token not in wanted:
@@ -217,6 +223,11 @@ class Registry:
     def _check_exists(self, config: SourceConfig) -> None:
         if not locate_file(self._media_root, config.url).is_file():
             raise ConfigError("url", "there is no such file in the media folder")
+
+    def _fixed_devices(self) -> set[str]:
+        """Return the tokens that recorders of config.json have: it wins over the API."""
+        devices = self._devices.devices()
+        return {device.config.token for device in devices if device.from_file}
 
     def _open(self, config: SourceConfig, *, from_file: bool) -> None:
         source = Source(

@@ -74,6 +74,8 @@ class FakeHik(WebRecorder[HikRecorder]):
     page: int = 40
     steers: str = "PTZCtrlProxy"
     """By which way it can be steered: PTZCtrlProxy, PTZCtrl or neither."""
+    moving_lists: dict[str, list[int]] = field(default_factory=dict)
+    """Which cameras it lists as moving, by the same ways; it has no other list."""
     refuses_with: int = 403
     """What it says of the other way."""
     schemes: tuple[str, ...] = ("Digest",)
@@ -149,6 +151,8 @@ class FakeHik(WebRecorder[HikRecorder]):
             r"/ISAPI/ContentMgmt/record/tracks/(\d+)/dailyDistribution", path
         ):
             return self._calendar(int(found[1]), body)
+        if found := re.fullmatch(r"/ISAPI/(?:ContentMgmt/)?(PTZCtrl\w*)/channels", path):
+            return self._moving_list(found[1])
         if found := re.fullmatch(
             r"/ISAPI/(?:ContentMgmt/)?(PTZCtrl\w*)/channels/(\d+)(/.*)", path
         ):
@@ -307,6 +311,10 @@ class FakeHik(WebRecorder[HikRecorder]):
             pan, tilt, zoom = (int(_read(body, key)) for key in ("pan", "tilt", "zoom"))
             self.moving[channel] = (pan, tilt, zoom)
             return _ok()
+        if rest == "/capabilities":
+            return _xml(
+                f"{HEAD}<PTZChanelCap {NAMESPACE}><ContinuousPanTiltSpace/></PTZChanelCap>"
+            )
         if rest == "/auxcontrols/1":
             if "xmlns" in body:
                 return _status(400, "Invalid XML Content", "badXmlContent")
@@ -317,6 +325,22 @@ class FakeHik(WebRecorder[HikRecorder]):
         if found := re.fullmatch(r"/presets/(\d+)(/goto)?", rest):
             return self._preset(method, channel, int(found[1]), bool(found[2]), body)
         return _not_found()
+
+    def _moving_list(self, way: str) -> web.Response:
+        """Answer a list; those below 0 are said to have nothing that moves."""
+        if way not in self.moving_lists:
+            return _not_found()
+        listed = "".join(
+            f"<PTZChannel><id>{abs(number)}</id><enabled>true</enabled>"
+            f"<videoInputID>{abs(number)}</videoInputID>"
+            + "".join(
+                f"<{part}Support>{str(number > 0).lower()}</{part}Support>"
+                for part in ("pan", "tilt", "zoom")
+            )
+            + "</PTZChannel>"
+            for number in self.moving_lists[way]
+        )
+        return _xml(f"{HEAD}<PTZChannelList {NAMESPACE}>{listed}</PTZChannelList>")
 
     def _presets(self, channel: int) -> web.Response:
         listed = "".join(

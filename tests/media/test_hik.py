@@ -178,7 +178,7 @@ async def test_a_lock_is_told_apart_and_waited_for(monkeypatch: pytest.MonkeyPat
 async def test_a_device_without_digest_is_told_so() -> None:
     async with FakeHik(ip=[Slot(1, "A")], schemes=("Basic",)) as fake:
         told = await failure(fake)
-        assert (told.failure, fake.wrong_logins) == (DeviceFailure.UNSUPPORTED, 0)
+        assert (told.failure, fake.wrong_logins) == (DeviceFailure.NO_LOGIN, 0)
         assert "takes no digest login" in str(told)
         fake.schemes = ("Digest",)
         async with opened(fake) as recorder:
@@ -238,6 +238,66 @@ async def test_another_zone_is_noticed_within_the_hour(monkeypatch: pytest.Monke
         monkeypatch.setattr(loop, "time", lambda: real() + 3601)
         await recorder.channels()
         assert "starttime=20261123T180000Z" in recorder.playback(1, BEGIN, END).url
+
+
+async def test_digest_that_was_switched_on_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It answers by Basic alone, and says so first when it is asked with a login."""
+    async with FakeHik(ip=[Slot(1, "A")], user="") as fake, opened(fake, user="a") as recorder:
+        await recorder.channels()
+        fake.user, fake.schemes = "a", ("Basic",)
+        with pytest.raises(DeviceError, match="takes no digest") as caught:
+            await recorder.channels()
+        assert caught.value.failure is DeviceFailure.NO_LOGIN
+        fake.schemes, asked = ("Digest",), fake.refusals
+        with pytest.raises(DeviceError, match="takes no digest"):
+            await recorder.channels()
+        assert fake.refusals == asked, "it is let be for a while"
+        loop = asyncio.get_running_loop()
+        real = loop.time
+        monkeypatch.setattr(loop, "time", lambda: real() + 601)
+        assert len(await recorder.channels()) == 1
+
+
+@pytest.mark.parametrize(
+    ("lists", "moving"),
+    [
+        ({}, [1, 2, 33]),  # it says nothing: the pad is shown
+        ({"PTZCtrl": [1]}, [1, 2, 33]),  # of wired ones alone
+        ({"PTZCtrl": []}, [2, 33]),
+        ({"PTZCtrl": [-1]}, [2, 33]),
+        ({"PTZCtrl": [1, 33]}, [1, 33]),  # one list for all
+        ({"PTZCtrl": [1], "PTZCtrlProxy": [2]}, [1, 2]),
+        ({"PTZCtrlProxy": []}, [1]),
+    ],
+)
+async def test_which_cameras_move_is_as_the_recorder_lists(
+    lists: dict[str, list[int]], moving: list[int]
+) -> None:
+    fake = FakeHik(ip=[Slot(2, "B"), Slot(33, "C")], analog=[Slot(1, "A")], moving_lists=lists)
+    async with fake, opened(fake) as recorder:
+        assert [one.number for one in await recorder.channels() if one.has_ptz] == moving
+        asked = len(fake.requests)
+        await recorder.channels()
+        assert not any("PTZ" in path for path in fake.asked[asked:]), "it is asked seldom"
+        fake.ip = [Slot(2, "B")]
+        await recorder.channels()
+        assert any("PTZ" in path for path in fake.asked[asked:]), "another camera is asked about"
+
+
+@pytest.mark.parametrize(("steers", "moves"), [("PTZCtrl", True), ("", False)])
+async def test_a_lone_camera_says_whether_it_moves(steers: str, moves: bool) -> None:
+    fake = FakeHik(kind="IPCamera", ip=None, analog=[Slot(1, "Camera 01")], steers=steers)
+    async with fake, opened(fake) as recorder:
+        assert [one.has_ptz for one in await recorder.channels()] == [moves]
+
+
+@pytest.mark.parametrize("fault", [Fault.BROKEN_XML, Fault.BOMB, Fault.PACKED])
+async def test_a_list_of_what_moves_that_makes_no_sense_hides_nothing(fault: Fault) -> None:
+    async with (
+        FakeHik(ip=[Slot(1, "A")], faults={"/PTZCtrl": fault}) as fake,
+        opened(fake) as recorder,
+    ):
+        assert [one.has_ptz for one in await recorder.channels()] == [True]
 
 
 async def test_a_user_name_with_a_colon_is_refused() -> None:
@@ -396,7 +456,7 @@ async def test_a_camera_is_steered_by_whichever_way_works(
         camera: Steerable = recorder.steering(2)
         await camera.move(Motion(pan=-1, tilt=0.5, zoom=2))
         assert fake.moving == {2: (-100, 50, 100)}
-        tried = next(path for path in fake.asked if "PTZ" in path)
+        tried = next(path for path in fake.asked if path.endswith("/continuous"))
         assert ("Proxy" in tried) is (kind == "NVR"), "the likelier way is tried first"
         await camera.stop()
         assert fake.moving == {2: (0, 0, 0)}

@@ -9,6 +9,7 @@ import pytest
 from h5sup.base.errors import ConfigError, ConflictError, NotFoundError
 from h5sup.config.loading import parse_source
 from h5sup.config.model import SourceConfig
+from tests.fakes.nvr import config as device_config
 from tests.media.conftest import StationMaker
 
 pytestmark = pytest.mark.media
@@ -48,6 +49,24 @@ async def test_what_stands_in_the_configuration_wins(
             await registry.delete("front")
 
 
+async def test_a_device_of_the_configuration_wins_over_a_source_of_the_api(
+    station: StationMaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with station() as base:
+        await base.registry.add(camera("front", name="by API"))
+        source = base.registry.get("front")
+        await base.devices.apply([device_config("front")])
+        await base.registry.apply([])
+        assert source not in base.registry.sources()
+        assert caplog.text.count("source front is left out: its token stands in config.json") == 1
+
+        await base.registry.start([])  # as after a restart
+        assert caplog.text.count("source front is left out: its token stands in config.json") == 2
+        await base.devices.apply([])
+        await base.registry.start([])
+        assert base.registry.get("front").config.name == "by API", "nothing was lost"
+
+
 async def test_a_start_takes_what_was_stored_and_leaves_out_what_no_longer_fits(
     station: StationMaker, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -72,7 +91,9 @@ async def test_a_start_takes_what_was_stored_and_leaves_out_what_no_longer_fits(
         assert registry.get("front").from_file
         good = registry.get("good").config
         assert (good.playback, good.playback_speed) == (True, 2.0)
-        assert "source front stands in config.json, which wins" in caplog.text
+        assert (
+            "source front is left out: its token stands in config.json, which wins" in caplog.text
+        )
         assert "stored source old is left out: profile: there is no profile 'gone'" in caplog.text
         assert "stored source bad is left out: type" in caplog.text
         await registry.delete("good")

@@ -30,6 +30,7 @@ from h5sup.devices.hik.messages import (
     parse_search,
     parse_streaming_channels,
 )
+from h5sup.devices.hik.moving import Moving
 from h5sup.devices.http import FIND_TIMEOUT_S
 from h5sup.devices.model import (
     DEVICE_TIMEOUT_S,
@@ -67,6 +68,7 @@ class HikRecorder:
         )
         self._cameras: dict[int, HikCamera] = {}
         self._lacks: dict[str, float] = {}
+        self._moving = Moving(lambda path: self._connection.ask("GET", path))
 
     @property
     def info(self) -> DeviceInfo | None:
@@ -90,12 +92,13 @@ class HikRecorder:
                 by_wire = await read(parse_analog_channels, analog)
             for channel in on_network:
                 self._camera(channel.number).is_on_network = True
-            if on_network or by_wire:
-                return merge_channels([on_network, by_wire])
-            if listed is not None:
+            if listed is not None and not on_network and not by_wire:
                 return ()  # a recorder that no camera has been added to
-            body = await self._connection.ask("GET", STREAMING_CHANNELS)
-            return await read(parse_streaming_channels, body)
+            found = merge_channels([on_network, by_wire])
+            if not found:
+                body = await self._connection.ask("GET", STREAMING_CHANNELS)
+                found = await read(parse_streaming_channels, body)
+            return await self._moving.mark(found, {one.number for one in on_network})
 
     def live(self, channel: int, *, sub: bool) -> MediaAddress:
         """Return where a channel's picture is had; the port is known once it has answered."""

@@ -86,7 +86,7 @@ def is_device(body: bytes) -> bool:
 
 def parse_device_info(body: bytes) -> DeviceInfo:
     """Return what DEVICE_INFO answers."""
-    tree = _parse(body, "DeviceInfo")
+    tree = parse_answer(body, "DeviceInfo")
     return DeviceInfo(
         *(
             _name(tree.text_of(key))
@@ -100,7 +100,7 @@ def parse_time_zone(body: bytes) -> Zone:
 
     Older firmware names none; then what localTime has behind it is the offset for all times.
     """
-    tree = _parse(body, "Time")
+    tree = parse_answer(body, "Time")
     if text := tree.text_of("timeZone"):
         return parse_zone(text)
     found = STAMP.fullmatch(tree.text_of("localTime"))
@@ -121,12 +121,12 @@ def parse_rtsp_port(body: bytes) -> int | None:
 def parse_online(body: bytes) -> dict[int, bool]:
     """Return which channels say whether they are online; none, of what can't be read."""
     try:
-        tree = _parse(body, "InputProxyChannelStatusList")
+        tree = parse_answer(body, "InputProxyChannelStatusList")
     except MediaFormatError:  # a state that can't be read is none: the channels are still there
         return {}
     states: dict[int, bool] = {}
     for each in tree.find_all("InputProxyChannelStatus"):
-        number = _channel_number(each.text_of("id"))
+        number = read_channel_number(each.text_of("id"))
         # by the maker's web SDK it may stand with the address too
         state = each.text_of("online") or each.text_of("sourceInputPortDescriptor/online")
         state = state.lower()
@@ -141,10 +141,10 @@ def parse_ip_channels(body: bytes, online: Mapping[int, bool]) -> tuple[DeviceCh
     One that says nothing of its state counts as online: some firmware knows none, and a camera
     must not be lost by that.
     """
-    tree = _parse(body, "InputProxyChannelList")
+    tree = parse_answer(body, "InputProxyChannelList")
     found = []
     for each in tree.find_all("InputProxyChannel"):
-        number = _channel_number(each.text_of("id"))
+        number = read_channel_number(each.text_of("id"))
         if number is not None:
             name = _name(each.text_of("name"))
             found.append(_channel(number, name, is_online=online.get(number, True)))
@@ -153,10 +153,10 @@ def parse_ip_channels(body: bytes, online: Mapping[int, bool]) -> tuple[DeviceCh
 
 def parse_analog_channels(body: bytes) -> tuple[DeviceChannel, ...]:
     """Return a recorder's analog inputs, or a camera's one, without those switched off."""
-    tree = _parse(body, "VideoInputChannelList")
+    tree = parse_answer(body, "VideoInputChannelList")
     found = []
     for each in tree.find_all("VideoInputChannel"):
-        number = _channel_number(each.text_of("id"))
+        number = read_channel_number(each.text_of("id"))
         if number is None or each.text_of("videoInputEnabled", "true").lower() == "false":
             continue
         has_video = each.text_of("resDesc").lower() != NO_VIDEO
@@ -166,11 +166,11 @@ def parse_analog_channels(body: bytes) -> tuple[DeviceChannel, ...]:
 
 def parse_streaming_channels(body: bytes) -> tuple[DeviceChannel, ...]:
     """Return the channels of a device that lists only what it sends: 101, 102, 201 ..."""
-    tree = _parse(body, "StreamingChannelList")
+    tree = parse_answer(body, "StreamingChannelList")
     found = []
     for each in tree.find_all("StreamingChannel"):
         sent = _number(each.text_of("id"))
-        number = _channel_number(str(sent // 100)) if sent is not None else None
+        number = read_channel_number(str(sent // 100)) if sent is not None else None
         if number is not None:
             found.append(_channel(number, _name(each.text_of("channelName")), is_online=True))
     return _unique(found)
@@ -220,7 +220,7 @@ def build_search(
 
 def parse_search(body: bytes, zone: Zone) -> Page:
     """Return a part of what was found; what makes no sense in it is left out."""
-    tree = _parse(body, "CMSearchResult")
+    tree = parse_answer(body, "CMSearchResult")
     items = tree.find_all("matchList/searchMatchItem")
     records = []
     for each in items:
@@ -248,7 +248,7 @@ def build_calendar_path(channel: int) -> str:
 
 def parse_calendar(body: bytes) -> tuple[RecordDay, ...]:
     """Return the days with recordings."""
-    tree = _parse(body, "trackDailyDistribution")
+    tree = parse_answer(body, "trackDailyDistribution")
     days: dict[int, RecordDay] = {}
     for each in tree.find_all("dayList/day"):
         day = _number(each.text_of("dayOfMonth"))
@@ -295,7 +295,7 @@ def build_preset(number: int, name: str) -> bytes:
 
 def parse_presets(body: bytes) -> tuple[Preset, ...]:
     """Return the places that are set; cameras also list those that are not, as disabled."""
-    tree = _parse(body, "PTZPresetList")
+    tree = parse_answer(body, "PTZPresetList")
     found: dict[str, Preset] = {}
     for each in tree.find_all("PTZPreset"):
         number = find_preset_number(each.text_of("id"))
@@ -336,8 +336,8 @@ def explain(status: int, body: bytes) -> str:
     return f"it answers {status} ({said})" if said else f"it answers {status}"
 
 
-def _parse(body: bytes, name: str) -> Element:
-    """Return the outermost element, which must be called like that."""
+def parse_answer(body: bytes, name: str) -> Element:
+    """Return the outermost element, which must be called like that; raises MediaFormatError."""
     tree = parse_xml(body)
     if tree.name != name:
         raise MediaFormatError(
@@ -354,7 +354,8 @@ def _unique(channels: Sequence[DeviceChannel]) -> tuple[DeviceChannel, ...]:
     return merge_channels([channels])
 
 
-def _channel_number(text: str) -> int | None:
+def read_channel_number(text: str) -> int | None:
+    """Return a channel's number, None for what is none."""
     number = _number(text)
     return number if number is not None and 1 <= number <= MAX_CHANNEL else None
 

@@ -125,6 +125,20 @@ async def test_a_channel_that_goes_is_told_of_and_comes_back() -> None:
         assert home.told() == [Online("nvr--1"), Online("nvr--2")]
 
 
+async def test_a_source_of_the_configuration_wins_over_a_device_of_the_api(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with house() as home:
+        await home.devices.add(config())
+        await home.devices.apply([], taken={"nvr"})
+        assert home.devices.devices() == []
+        await home.devices.start([], taken={"nvr"})
+        assert home.devices.devices() == []
+        assert caplog.text.count("device nvr is left out: its token stands in config.json") == 2
+        await home.devices.start([])
+        assert home.devices.get("nvr").config == config(), "nothing was lost"
+
+
 async def test_a_refused_password_is_tried_once_and_by_nobody_again() -> None:
     async with house(config(password="wrong")) as home:
         device = home.devices.get("nvr")
