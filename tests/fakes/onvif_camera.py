@@ -101,6 +101,8 @@ class OnvifCamera:
     """How long it waits for something to tell."""
     subscription_address: str | None = None
     """Told instead of where its subscriptions are; it answers where its events service is too."""
+    writes_odd_dates: bool = False
+    """As Hikvision's firmware does of subscriptions."""
     addressed: list[str] = field(default_factory=list)
     """By which address messages with WS-Addressing called it."""
     gives_no_urls: bool = False

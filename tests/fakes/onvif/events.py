@@ -58,7 +58,8 @@ class EventService:
 
     @property
     def _now(self) -> str:
-        return f"{self._camera.clock:%Y-%m-%dT%H:%M:%SZ}"
+        between = "-" if self._camera.writes_odd_dates else "T"
+        return f"{self._camera.clock:%Y-%m-%d}{between}{self._camera.clock:%H:%M:%SZ}"
 
     def on_create_pull_point_subscription(
         self, call: ElementTree.Element, request: web.Request
