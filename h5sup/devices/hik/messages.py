@@ -253,8 +253,8 @@ def parse_calendar(body: bytes) -> tuple[RecordDay, ...]:
     for each in tree.find_all("dayList/day"):
         day = _number(each.text_of("dayOfMonth"))
         if day is not None and 1 <= day <= 31 and each.text_of("record").lower() == "true":
-            has_alarm = each.text_of("recordType").lower() not in ("", "time")
-            days[day] = RecordDay(day, has_alarm)
+            kinds = {kind.strip() for kind in each.text_of("recordType").lower().split(",")}
+            days[day] = RecordDay(day, has_alarm=not kinds <= {"", *ON_TIME, *MANUAL})
     return tuple(days[day] for day in sorted(days))
 
 

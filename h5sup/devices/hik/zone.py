@@ -21,7 +21,7 @@ ZONE = re.compile(
 LARGEST_OFFSET = timedelta(hours=15)
 HOUR = timedelta(hours=1)
 EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)  # nothing was recorded before
-LATEST = datetime(2199, 12, 30, tzinfo=UTC)
+LATEST = datetime(2037, 12, 31, tzinfo=UTC)  # clocks of 32 bits: devices refuse what is later
 CHANGE_AT = timedelta(hours=2)  # where a rule doesn't say, as POSIX has it
 
 

@@ -104,6 +104,20 @@ def test_a_month_is_read() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("kind", "has_alarm"),
+    [(b"timing", False), (b"timing,manual", False), (b"timing,motion", True), (b"event", True)],
+)
+def test_a_day_has_an_alarm_if_something_has_begun_a_recording(
+    kind: bytes, *, has_alarm: bool
+) -> None:
+    body = (
+        b"<trackDailyDistribution><dayList><day><dayOfMonth>3</dayOfMonth><record>true</record>"
+        b"<recordType>" + kind + b"</recordType></day></dayList></trackDailyDistribution>"
+    )
+    assert messages.parse_calendar(body) == (RecordDay(3, has_alarm=has_alarm),)
+
+
 def test_what_was_found_is_in_the_clock_of_the_device() -> None:
     page = messages.parse_search(FOUND, SHANGHAI)
     begin = datetime(2021, 8, 18, 7, 18, 15, tzinfo=UTC)
