@@ -122,6 +122,27 @@ def collect_processes(processes: Processes) -> Iterator[Family]:
         labels=FEED_LABELS,
         samples=[Sample(cost.pss_bytes, labels) for labels, cost in costs.items()],
     )
+    jobs = [(job, (kind,)) for kind, job in processes.jobs.items()]
+    yield Family(
+        name="job_processes",
+        help="Processes that are no source's: playbacks, archives, pictures, probes.",
+        labels=("kind",),
+        samples=[Sample(job.count, labels) for job, labels in jobs],
+    )
+    yield Family(
+        name="job_cpu_seconds",
+        help="Processor time of all those. They are looked at every 10 s, so that of short ones "
+        "and of the end of each is missing.",
+        labels=("kind",),
+        samples=[Sample(job.cpu_s, labels) for job, labels in jobs],
+        kind="counter",
+    )
+    yield Family(
+        name="job_pss_bytes",
+        help="Memory of those that run.",
+        labels=("kind",),
+        samples=[Sample(job.pss_bytes, labels) for job, labels in jobs],
+    )
     own = processes.own
     if own is None:
         return

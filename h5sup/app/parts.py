@@ -126,7 +126,7 @@ class Parts:
             host_id=ground.system.host_id,
             version=ground.system.version,
         )
-        self.processes = Processes(lambda: find_processes(self.sources))
+        self.processes = Processes(lambda: find_processes(self.sources), launcher.find_running)
         self.machine = Machine(places.data)
         self.codecs = CodecProbe(tools, launcher, places.data)
         self.ram_watch = RamWatch(places.ram, hub)

@@ -42,6 +42,7 @@ async def _ask(argv: list[str], launcher: Launcher, timeout_s: float) -> bytes:
             timeout_s=timeout_s,
             max_bytes=MAX_ANSWER_BYTES,
             mostly_waits=True,
+            kind="probe",
         )
     except JobError as error:
         if error.timed_out:

@@ -156,6 +156,12 @@ class Launcher:
         self._bucket = TokenBucket(spawns_per_s, burst)
         self._working = asyncio.Semaphore(WORKING_JOBS)
         self._waiting = asyncio.Semaphore(WAITING_JOBS)
+        self._running: list[tuple[str, Child]] = []
+
+    def find_running(self) -> list[tuple[str, int]]:
+        """Return what runs and was started with a kind: the kind and its process."""
+        self._running = [one for one in self._running if one[1].exit_code is None]
+        return [(kind, child.pid) for kind, child in self._running]
 
     async def spawn(
         self,
@@ -164,8 +170,12 @@ class Launcher:
         pass_fds: Sequence[int] = (),
         stdin: int = asyncio.subprocess.DEVNULL,
         stdout: int = asyncio.subprocess.DEVNULL,
+        kind: str = "",
     ) -> Child:
-        """Start `argv` when it is its turn; standard error is always ours to read."""
+        """Start `argv` when it is its turn; standard error is always ours to read.
+
+        `kind` is one word, of few, for what nobody else keeps account of.
+        """
         await self._bucket.take()
         # On the loop's own thread: the kernel ties --pdeathsig to the thread that forks.
         process = await asyncio.create_subprocess_exec(
@@ -179,7 +189,11 @@ class Launcher:
             start_new_session=True,
             env=self._environment(),
         )
-        return Child(process)
+        child = Child(process)
+        if kind:
+            self.find_running()  # forget those that have ended
+            self._running.append((kind, child))
+        return child
 
     async def run_job(
         self,
@@ -189,6 +203,7 @@ class Launcher:
         timeout_s: float,
         max_bytes: int,
         mostly_waits: bool = False,
+        kind: str = "trial",
     ) -> bytes:
         """Feed `data` to a short job and return what it wrote; raises JobError.
 
@@ -197,7 +212,7 @@ class Launcher:
         """
         async with self._waiting if mostly_waits else self._working:
             child = await self.spawn(
-                argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+                argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, kind=kind
             )
             lines: list[str] = []
             try:

@@ -38,13 +38,15 @@ class DeviceRoom(Room):
     """A room whose source is the channel of a recorder."""
 
     device: Recordings
+    launcher: Launcher
 
     def furnish(self, device: Recordings, floor_bytes: int = 0) -> Archives:
         self.device = device
+        self.launcher = Launcher(f"test-{self.root.name}")
         return Archives(
             self.index,
             self.root,
-            Kit(self.tools, Launcher(f"test-{self.root.name}"), VideoRecipe()),
+            Kit(self.tools, self.launcher, VideoRecipe()),
             limit=1,
             floor_bytes=floor_bytes,
             refusal=lambda: self.refused,
@@ -80,15 +82,18 @@ async def record(room: Room, clip: Path, first: int, last: int) -> None:
 
 
 async def test_a_time_that_the_device_alone_has_comes_from_it(room: DeviceRoom) -> None:
-    """With a gap on the device, to the very picture, and with progress on the way."""
+    """With a gap on the device, to the very picture, with progress and costs on the way."""
     room.device.records = ((1, 2), (6, 7))
     file = await room.archives.request(room.ask(1.4, 60))
-    seen = set()
+    seen, kinds = set(), set()
     async with asyncio.timeout(20):
         while (now := await room.archives.percentage(TOKEN, file.filename)) < 100:
             seen.add(now)
+            kinds |= {kind for kind, _ in room.launcher.find_running()}
             await asyncio.sleep(0.02)
     assert any(20 < one < 60 for one in seen)
+    assert kinds == {"device_playback", "archive"}
+    assert room.launcher.find_running() == []
     path = room.root / file.path
     assert await shown(path) == [*range(35, 2 * GOP), *range(6 * GOP, 7 * GOP)]
     told = await probe(path)

@@ -41,7 +41,13 @@ class Jobs(Protocol):
     """What runs short jobs, few at a time."""
 
     async def run_job(
-        self, argv: Sequence[str], data: bytes = b"", *, timeout_s: float, max_bytes: int
+        self,
+        argv: Sequence[str],
+        data: bytes = b"",
+        *,
+        timeout_s: float,
+        max_bytes: int,
+        kind: str,
     ) -> bytes:
         """Return what the job wrote; raises SourceError."""
 
@@ -128,6 +134,7 @@ class Pictures:
                     media,
                     timeout_s=JOB_TIMEOUT_S,
                     max_bytes=MAX_PICTURE_BYTES,
+                    kind="picture",
                 )
         except TimeoutError:
             logger.warning("no picture of %s: too many are being made", token)

@@ -93,6 +93,7 @@ class Job:
                 argv,
                 pass_fds=[reading for reading, _ in pipes],
                 stdout=asyncio.subprocess.PIPE,
+                kind="archive",
             )
         except BaseException:
             for fd in pouring:

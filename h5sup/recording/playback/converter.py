@@ -135,6 +135,7 @@ class Converter:
                 pass_fds=() if child_end is None else (child_end,),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
+                kind="playback",
             )
             readers = []
             if sound_end is not None:

@@ -159,7 +159,9 @@ class DeviceRun:
     async def _start(self) -> None:
         argv = build_playback(self._kit.tools, self._source)
         try:
-            self._child = await self._kit.launcher.spawn(argv, stdout=asyncio.subprocess.PIPE)
+            self._child = await self._kit.launcher.spawn(
+                argv, stdout=asyncio.subprocess.PIPE, kind="device_playback"
+            )
         except OSError as error:
             raise UnavailableError(f"ffmpeg can't be started: {error.strerror}") from error
         self._saying = asyncio.create_task(

@@ -38,8 +38,15 @@ class FakeJobs:
         self.may_end.set()
 
     async def run_job(
-        self, argv: Sequence[str], data: bytes = b"", *, timeout_s: float, max_bytes: int
+        self,
+        argv: Sequence[str],
+        data: bytes = b"",
+        *,
+        timeout_s: float,
+        max_bytes: int,
+        kind: str,
     ) -> bytes:
+        assert kind == "picture"
         assert argv[0] == "ffmpeg"
         assert timeout_s > 0
         assert max_bytes > 0
