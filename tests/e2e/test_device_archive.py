@@ -128,26 +128,25 @@ async def test_what_a_recorder_has_becomes_one_file(clips: Clips, tmp_path: Path
 async def test_a_server_that_ends_while_it_fetches_leaves_nothing(
     clips: Clips, tmp_path: Path
 ) -> None:
-    async with house(clips, tmp_path) as server:
-        async with server:
-            async with Client(server, password="a strong one") as client:
-                await until_listed(client)
-                killed = await begin_long(server, client)
-            await server.kill()
-            await until(lambda: not server.children(), "its ffmpeg ends with it")
-            assert hidden(server)
-            await server.start()
-            await until(lambda: not hidden(server), "the sweep")
-            async with Client(server, password="a strong one") as client:
-                assert await status_of(client, killed) == ANEW
-                await until_listed(client)
-                stopped = await begin_long(server, client)
-            began = asyncio.get_running_loop().time()
-            await server.stop()  # no process is left
-            assert asyncio.get_running_loop().time() - began < 10
-            kept = (tmp_path / "mediastore" / "archive").rglob("*")
-            assert [one for one in kept if one.is_file()] == []
-            await server.start()
-            async with Client(server, password="a strong one") as client:
-                assert await status_of(client, stopped) == STOPPED
-                assert await status_of(client, killed) == ANEW
+    async with house(clips, tmp_path) as server, server:
+        async with Client(server, password="a strong one") as client:
+            await until_listed(client)
+            killed = await begin_long(server, client)
+        await server.kill()
+        await until(lambda: not server.children(), "its ffmpeg ends with it")
+        assert hidden(server)
+        await server.start()
+        await until(lambda: not hidden(server), "the sweep")
+        async with Client(server, password="a strong one") as client:
+            assert await status_of(client, killed) == ANEW
+            await until_listed(client)
+            stopped = await begin_long(server, client)
+        began = asyncio.get_running_loop().time()
+        await server.stop()  # no process is left
+        assert asyncio.get_running_loop().time() - began < 10
+        kept = (tmp_path / "mediastore" / "archive").rglob("*")
+        assert [one for one in kept if one.is_file()] == []
+        await server.start()
+        async with Client(server, password="a strong one") as client:
+            assert await status_of(client, stopped) == STOPPED
+            assert await status_of(client, killed) == ANEW
