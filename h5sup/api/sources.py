@@ -78,6 +78,7 @@ class AddSrcRTSPParameters(Struct, frozen=True):
     ] = False
     speed: Annotated[float, Meta(ge=0.1, le=16, description="of a playback")] = 1.0
     audio: bool = False
+    fingerprint: Annotated[KnownBy, Meta(description="of rtsps, as of AddSrcONVIF")] = ""
 
 
 class AddSrcONVIFParameters(Struct, frozen=True):
@@ -142,6 +143,7 @@ async def add_src_rtsp(caller: Caller, given: AddSrcRTSPParameters) -> web.Respo
             "user": given.user or user,
             "password": given.password or password,
             "audio": given.audio,
+            "fingerprint": given.fingerprint,
             "playback": given.playback,
             "playback_speed": given.speed if given.playback else 1.0,
         }

@@ -94,6 +94,7 @@ class Parts:
             hub,
             self.onvif,
             self.devices,
+            trust=self.trust,
         )
         self.steering = Steering(self.sources, store, still_after_s=STILL_AFTER_S)
         self.pictures = Pictures(self.sources, launcher, tools)

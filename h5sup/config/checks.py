@@ -59,9 +59,14 @@ def check_source(source: SourceConfig, path: str) -> None:
                 path + ("url" if source.url else "sub.url"), "is what an ONVIF camera tells itself"
             )
         return
-    if source.https or source.fingerprint:
-        key = "https" if source.https else "fingerprint"
-        raise ConfigError(path + key, "is for sources of type onvif")
+    if source.https:
+        raise ConfigError(path + "https", "is for sources of type onvif")
+    if source.fingerprint:
+        if not source.url.startswith("rtsps://"):
+            raise ConfigError(
+                path + "fingerprint", "is for sources of type onvif and rtsps:// addresses"
+            )
+        check_fingerprint(source.fingerprint, path + "fingerprint")
     if not source.url:
         raise ConfigError(path + "url", "is missing")
     for key, url in (("url", source.url), ("sub.url", source.sub.url)):

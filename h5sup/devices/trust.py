@@ -40,15 +40,17 @@ class CertificateStore(Protocol):
         """Return them as they were saved."""
 
     async def save_certificate(self, raw: Mapping[str, Any]) -> None:
-        """Keep that of one device, in place of what was kept of it."""
+        """Keep that of one device, in place of what was kept by the same `key`."""
 
-    async def delete_certificate(self, token: str) -> None:
-        """Forget that of one device."""
+    async def delete_certificates(self, token: str) -> None:
+        """Forget those of one device."""
 
 
 class KeptCertificate(msgspec.Struct, frozen=True):
     """What a device is known by."""
 
+    key: str
+    """Token and place."""
     token: str
     place: str
     """Host and ports as the user gave them: another place is another device."""
@@ -76,7 +78,7 @@ class Trust:
                     "the certificate of %s is not known any more: %s", raw.get("token"), error
                 )
                 continue
-            self._kept[kept.token] = kept
+            self._kept[kept.key] = kept
 
     def guard(self, token: str, host: str, place: str, fingerprint: str = "") -> Guard:
         """Return what watches one device; an empty `token` is for one that is only looked at."""
@@ -85,13 +87,14 @@ class Trust:
     def find(self, token: str, place: str) -> str | None:
         """Return what a device is known by; who has no token is known as another at its place."""
         if token:
-            kept = self._kept.get(token)
-            return kept.certificate if kept and kept.place == place else None
+            kept = self._kept.get(_key(token, place))
+            return kept.certificate if kept else None
         return next((one.certificate for one in self._kept.values() if one.place == place), None)
 
     async def keep(self, token: str, place: str, certificate: str) -> None:
         """Know a device by a certificate from now on."""
-        kept = self._kept[token] = KeptCertificate(token, place, certificate)
+        key = _key(token, place)
+        kept = self._kept[key] = KeptCertificate(key, token, place, certificate)
         if self._store is None:
             return
         try:
@@ -100,9 +103,12 @@ class Trust:
             logger.warning("the certificate of %s is unknown after a restart: %s", token, error)
 
     async def forget(self, token: str) -> None:
-        """Know nothing of a device any more; raises UnavailableError."""
-        if self._kept.pop(token, None) is not None and self._store is not None:
-            await self._store.delete_certificate(token)
+        """Know nothing of a device any more, wherever it was; raises UnavailableError."""
+        keys = [key for key, kept in self._kept.items() if kept.token == token]
+        for key in keys:
+            del self._kept[key]
+        if keys and self._store is not None:
+            await self._store.delete_certificates(token)
 
     async def strict(self) -> ssl.SSLContext:
         """Return what takes certificates that the system's authorities vouch for."""
@@ -117,6 +123,10 @@ class Trust:
             self._lax.check_hostname = False
             self._lax.verify_mode = ssl.CERT_NONE
         return self._lax
+
+
+def _key(token: str, place: str) -> str:
+    return f"{token} {place}"  # no token has a blank in it
 
 
 class Guard:
@@ -148,20 +158,42 @@ class Guard:
             return await send(await self._demand(known))
         except aiohttp.ServerFingerprintMismatch as error:
             if self._given or not await self._is_vouched_for(port):
-                raise DeviceError(
-                    DeviceFailure.CERTIFICATE,
-                    f"{self._host} shows another certificate than it is known by, of SHA-256 "
-                    f"{error.got.hex(':').upper()}: {WHAT_TO_DO}",
-                ) from error
+                raise self._other(error.got) from error
         except aiohttp.ClientConnectorCertificateError as error:
-            why = getattr(error.certificate_error, "verify_message", "") or "it does not fit"
-            raise DeviceError(
-                DeviceFailure.CERTIFICATE,
-                f"no authority vouches any more for the certificate of {self._host} ({why}): "
-                f"{WHAT_TO_DO}",
-            ) from error
+            raise self._not_vouched_for(error.certificate_error) from error
         await self._keep(AUTHORITIES)
         return await send(await self._demand(AUTHORITIES))
+
+    async def judge(self, port: int) -> None:
+        """Look at a certificate, for who asks the device by other means; raises DeviceError."""
+        known = self._known or await self._meet(port)
+        if known == AUTHORITIES:
+            try:
+                await self._look(port, await self._trust.strict())
+            except ssl.SSLCertVerificationError as error:
+                raise self._not_vouched_for(error) from error
+            return
+        shown = await self._look(port, self._trust.lax())
+        if shown == known:
+            return
+        if self._given or not await self._is_vouched_for(port):
+            raise self._other(bytes.fromhex(shown))
+        await self._keep(AUTHORITIES)
+
+    def _other(self, shown: bytes) -> DeviceError:
+        return DeviceError(
+            DeviceFailure.CERTIFICATE,
+            f"{self._host} shows another certificate than it is known by, of SHA-256 "
+            f"{shown.hex(':').upper()}: {WHAT_TO_DO}",
+        )
+
+    def _not_vouched_for(self, error: Exception) -> DeviceError:
+        why = getattr(error, "verify_message", "") or "it does not fit"
+        return DeviceError(
+            DeviceFailure.CERTIFICATE,
+            f"no authority vouches any more for the certificate of {self._host} ({why}): "
+            f"{WHAT_TO_DO}",
+        )
 
     @property
     def _known(self) -> str | None:

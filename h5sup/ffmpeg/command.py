@@ -130,7 +130,9 @@ def build_ingest(
 
     Raises SourceError for video that can't be taken as it is.
     """
-    return _build(tools, _open_input(source, playlist, speed), tracks, profile, legs, audio=audio)
+    return _build(
+        tools, _open_input(tools, source, playlist, speed), tracks, profile, legs, audio=audio
+    )
 
 
 def build_derived(
@@ -195,7 +197,7 @@ def build_playback(tools: Tools, source: Input) -> list[str]:
 
     Nothing is known of its tracks: pictures stay as they are, sound is made AAC, whatever it is.
     """
-    feed = _open_input(source, None)
+    feed = _open_input(tools, source, None)
     options = FMP4 | {"c:v": "copy", "c:a": "aac", "b:a": f"{PLAYBACK_SOUND_KBPS}k"}
     options |= {"ar": str(AAC_RATE_HZ), "ac": "2", "max_interleave_delta": str(MAX_INTERLEAVE_US)}
     return _compile(
@@ -233,7 +235,7 @@ def build_probe(tools: Tools, source: Input, *, look_s: float | None = None) -> 
 
     `look_s` is how much media it looks at, where ffprobe must not decide that.
     """
-    options = _input_options(source) | {"hide_banner": None, "loglevel": "level+error"}
+    options = _input_options(tools, source) | {"hide_banner": None, "loglevel": "level+error"}
     if look_s is not None:
         options["analyzeduration"] = int(look_s * 1_000_000)
     shown = "stream=codec_type,codec_name,width,height,pix_fmt,avg_frame_rate,r_frame_rate"
@@ -268,8 +270,10 @@ def _write_once(path: Path, text: str) -> None:
         path.write_text(text)
 
 
-def _open_input(source: Input, playlist: Path | None, speed: float | None = None) -> Any:
-    options = _input_options(source) | {"threads": 1}
+def _open_input(
+    tools: Tools, source: Input, playlist: Path | None, speed: float | None = None
+) -> Any:
+    options = _input_options(tools, source) | {"threads": 1}
     if source.kind == "file" or speed is not None:
         options["re"] = None  # at its own speed
     if speed not in (None, 1.0):
@@ -280,13 +284,13 @@ def _open_input(source: Input, playlist: Path | None, speed: float | None = None
     return ffmpeg.input(str(playlist), **options)
 
 
-def _input_options(source: Input) -> Options:
+def _input_options(tools: Tools, source: Input) -> Options:
     """Return what an input may open and how long it may hang."""
     options: Options = {"protocol_whitelist": PROTOCOLS[source.kind]}
     if source.kind in FORMATS:
         options["format_whitelist"] = FORMATS[source.kind]
     if source.kind == "rtsp":
-        options |= _rtsp_options(source)
+        options |= _rtsp_options(tools, source)
     elif source.kind != "file":
         options["rw_timeout"] = IO_TIMEOUT_US
     if source.kind != "file":
@@ -294,12 +298,14 @@ def _input_options(source: Input) -> Options:
     return options
 
 
-def _rtsp_options(source: Input) -> Options:
+def _rtsp_options(tools: Tools, source: Input) -> Options:
     transport = "tcp" if source.transport == "auto" else source.transport
     protocols = PROTOCOLS.get(f"rtsp {transport}", PROTOCOLS["rtsp"])
     options: Options = {"rtsp_transport": transport, "protocol_whitelist": protocols}
     if not source.is_relayed:
         options["timeout"] = IO_TIMEOUT_US
+    if tools.judges_rtsps and source.url.startswith("rtsps:"):
+        options["tls_verify"] = 0  # sources/rtsps.py has done so
     if source.is_described:
         options["analyzeduration"] = DESCRIBED_US
     return options

@@ -11,6 +11,7 @@ from h5sup.base.errors import ConfigError
 from h5sup.ffmpeg.process import DIE_WITH_PARENT, JobError, Launcher
 
 OLDEST = (5, 1)
+JUDGES_RTSPS = (7, 0)  # none before does; of those since, it is asked
 RELEASE = re.compile(r"^ff\w+ version n?(\d+)\.(\d+)")
 LIBAVFORMAT = re.compile(r"^\s*libavformat\s+(\d+)\.", re.MULTILINE)
 LIBAVFORMAT_OF_5 = 59  # one more with every major release since
@@ -26,6 +27,8 @@ class Tools:
     version: tuple[int, int]
     version_line: str = ""
     """What ffmpeg says of itself first: it differs between two builds of one version."""
+    judges_rtsps: bool = False
+    """ffmpeg looks at the certificate of RTSP over TLS, unless it is told not to."""
 
 
 async def find_tools(ffmpeg: str, ffprobe: str) -> Tools:
@@ -39,7 +42,8 @@ async def find_tools(ffmpeg: str, ffprobe: str) -> Tools:
     launcher = Launcher("tools")
     version, line = await _version(launcher, paths[0], "paths.ffmpeg")
     await _version(launcher, paths[1], "paths.ffprobe")
-    return Tools(paths[0], paths[1], version, line)
+    judges_rtsps = version >= JUDGES_RTSPS and await _knows_rtsps(launcher, paths[0])
+    return Tools(paths[0], paths[1], version, line, judges_rtsps)
 
 
 def parse_version(text: str) -> tuple[int, int] | None:
@@ -56,6 +60,19 @@ async def _find(name: str, path: str, advice: str) -> str:
     if found is None:
         raise ConfigError(path, f"there is no program {name}, {advice}")
     return found
+
+
+async def _knows_rtsps(launcher: Launcher, program: str) -> bool:
+    """Return whether RTSP has the option `tls_verify`, which ffmpeg refuses where it has not."""
+    try:
+        answer = await launcher.run_job(
+            [program, "-hide_banner", "-h", "demuxer=rtsp"],
+            timeout_s=VERSION_TIMEOUT_S,
+            max_bytes=100_000,
+        )
+    except (JobError, OSError):
+        return False
+    return b"tls_verify" in answer
 
 
 async def _version(launcher: Launcher, program: str, path: str) -> tuple[tuple[int, int], str]:

@@ -42,9 +42,6 @@ class Cameras(Protocol):
     def camera(self, address: Address, *, token: str = "") -> Camera:
         """Return a camera, of which nothing is known yet but perhaps its certificate."""
 
-    async def forget(self, token: str) -> None:
-        """Know nothing any more of a camera that is gone."""
-
 
 class OnvifSource:
     """The camera behind one source. Owned by the Source."""

@@ -16,6 +16,7 @@ from h5sup.config.loading import parse_source
 from h5sup.config.model import SourceConfig
 from h5sup.devices.device import channel_token
 from h5sup.devices.registry import IN_FILE
+from h5sup.devices.trust import Trust
 from h5sup.events.hub import Hub
 from h5sup.sources.device import (
     GONE,
@@ -63,12 +64,15 @@ class Registry:
         hub: Hub,
         cameras: Cameras,
         devices: Devices,
+        *,
+        trust: Trust | None = None,
     ) -> None:
         self._workshop = workshop
         self._media_root = media_root
         self._store = store
         self._hub = hub
         self._cameras = cameras
+        self._trust = trust or Trust()
         self._devices = devices
         self._sources: dict[str, Source] = {}
         self._channels: dict[str, tuple[DeviceSource, Source]] = {}
@@ -121,7 +125,7 @@ class Registry:
                     del self._sources[token]
                     await source.aclose("the source was changed in config.json")
                     if token not in wanted:
-                        await self._cameras.forget(token)
+                        await self._trust.forget(token)
             for token, config in wanted.items():
                 present = self._sources.get(token)
                 if present is not None and not present.from_file:
@@ -183,7 +187,7 @@ class Registry:
             del self._sources[token]
             self._tell_change()
         await source.aclose("the source was deleted")
-        await self._cameras.forget(token)
+        await self._trust.forget(token)
 
     def lease(
         self,
@@ -236,6 +240,7 @@ class Registry:
             self._media_root,
             self._hub,
             self._cameras,
+            self._trust,
             from_file=from_file,
         )
         self._sources[config.token] = source
@@ -257,6 +262,7 @@ class Registry:
             self._media_root,
             self._hub,
             self._cameras,
+            self._trust,
             from_file=device.from_file,
             link=link,
         )

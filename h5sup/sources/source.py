@@ -13,6 +13,7 @@ from h5sup.bus.packet_ring import PacketRing
 from h5sup.config.model import SourceConfig
 from h5sup.config.profile import Profile
 from h5sup.devices.model import Steerable
+from h5sup.devices.trust import Trust
 from h5sup.events.hub import Hub
 from h5sup.ffmpeg.media import Input
 from h5sup.sources.attempts import DerivedAttempt, InputAttempt
@@ -21,6 +22,7 @@ from h5sup.sources.feed import Feed, Workshop, build_channel
 from h5sup.sources.locate import locate_file, locate_network
 from h5sup.sources.onvif import Cameras, OnvifSource
 from h5sup.sources.presence import Presence
+from h5sup.sources.rtsps import is_rtsps, judge
 from h5sup.sources.sound import SoundFeed
 
 FALLBACK_PROFILE = "h264_software"
@@ -38,6 +40,7 @@ class Source:
         media_root: Path,
         hub: Hub,
         cameras: Cameras,
+        trust: Trust,
         *,
         from_file: bool,
         link: DeviceSource | None = None,
@@ -48,6 +51,7 @@ class Source:
         """It stands in config.json, so the API can't delete it."""
         self._workshop = workshop
         self._media_root = media_root
+        self._trust = trust
         always = config.connect != "ondemand"
         # whether a recorder has a channel's picture the recorder knows, not who watches it
         self._presence = Presence(config.token, hub) if link is None else None
@@ -268,9 +272,14 @@ class Source:
     def _locator(self, name: str, url: str) -> Callable[[], Awaitable[Input]]:
         """Return what finds an input before each attempt."""
         guide = self._guide
-        if guide is not None:
-            return lambda: guide.locate(name)
-        return lambda: asyncio.to_thread(self._locate, url)
+
+        async def locate() -> Input:
+            found = await (guide.locate(name) if guide else asyncio.to_thread(self._locate, url))
+            if is_rtsps(found):
+                await judge(found, self._trust, self.config)
+            return found
+
+        return locate
 
     def _locate(self, url: str) -> Input:
         if self.config.type == "file":

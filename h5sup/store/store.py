@@ -113,11 +113,11 @@ class Store:
         return await self._run(lambda: self._rows("certificates"))
 
     async def save_certificate(self, raw: Mapping[str, Any]) -> None:
-        """Keep the certificate of a device, in place of what was kept of it."""
-        await self._run(lambda: self._save("certificates", "token", raw))
+        """Keep the certificate of a device, in place of what was kept by the same `key`."""
+        await self._run(lambda: self._save("certificates", "key", raw))
 
-    async def delete_certificate(self, token: str) -> None:
-        """Forget the certificate of a device; an unknown one is ignored."""
+    async def delete_certificates(self, token: str) -> None:
+        """Forget the certificates of a device; an unknown one is ignored."""
         await self._run(lambda: self._delete("certificates", "token", token))
 
     async def host_id(self) -> str:

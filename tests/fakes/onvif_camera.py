@@ -60,6 +60,7 @@ class OnvifCamera:
     """The camera; use it in `async with`. What it can do wrong is switched by its fields."""
 
     rtsp_port: int = 554
+    rtsp_scheme: str = "rtsp"
     user: str = "admin"
     password: str = "pass word:@/ü"
     profiles: tuple[FakeProfile, ...] = PROFILES

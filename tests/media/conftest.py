@@ -149,7 +149,7 @@ def station(tmp_path: Path) -> StationMaker:
         nvr = Nvr()
         devices = Devices({"hik": nvr.make}, DeviceMemory(), hub, pace=QUICK)
         await devices.start(())
-        registry = Registry(workshop, media_root, MemoryStore(), hub, onvif, devices)
+        registry = Registry(workshop, media_root, MemoryStore(), hub, onvif, devices, trust=trust)
         try:
             yield Station(registry, workshop.ram, media_root, hub, devices, nvr)
         finally:

@@ -69,10 +69,6 @@ class Onvif:
         """Return what a camera offers; raises DeviceError."""
         return await self.camera(address).profiles()
 
-    async def forget(self, token: str) -> None:
-        """Know nothing any more of a camera that is gone; raises UnavailableError."""
-        await self._trust.forget(token)
-
     async def search(self, timeout_s: float) -> Sequence[Found]:
         """Return the cameras that answer within a time; raises UnavailableError."""
         if self._waiting >= MAX_SEARCHES:

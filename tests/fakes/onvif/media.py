@@ -55,7 +55,7 @@ class MediaService:
         if self._camera.gives_no_urls or profile.codec == "JPEG":
             raise FaultError("ter:InvalidStreamSetup", "not this one")
         host = "10.11.12.13" if self._camera.lies_about_address else "127.0.0.1"
-        uri = f"rtsp://{host}:{self._camera.rtsp_port}/{profile.mount}"
+        uri = f"{self._camera.rtsp_scheme}://{host}:{self._camera.rtsp_port}/{profile.mount}"
         return (
             f"<trt:GetStreamUriResponse><trt:MediaUri><tt:Uri>{escape(uri)}</tt:Uri>"
             "<tt:InvalidAfterConnect>false</tt:InvalidAfterConnect><tt:InvalidAfterReboot>false"

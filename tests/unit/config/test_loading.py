@@ -88,7 +88,12 @@ def test_byte_order_mark_of_a_windows_editor_is_no_matter(path: Path) -> None:
         (
             {"sources": [SOURCE | {"fingerprint": "ab" * 32}]},
             "sources[0].fingerprint",
-            "is for sources of type onvif",
+            "is for sources of type onvif and rtsps://",
+        ),
+        (
+            {"sources": [SOURCE | {"url": "rtsps://192.0.2.7/", "fingerprint": "zz"}]},
+            "sources[0].fingerprint",
+            "SHA-256: 64",
         ),
         ({"devices": [DEVICE | {"host": "h:80"}]}, "devices[0].host", "without port"),
         ({"devices": [DEVICE | {"port": 0}]}, "devices[0].port", ">= 1"),
