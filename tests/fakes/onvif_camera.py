@@ -84,6 +84,8 @@ class OnvifCamera:
     """What an operation such as `tr2:GetProfiles` is answered with instead, as XML."""
     wants_digest: bool = False
     """It takes HTTP digest alone."""
+    binds_nonces: bool = False
+    """A nonce of its digest is good for one path."""
     offers_basic: bool = False
     """Before digest."""
     lies_about_address: bool = False
@@ -257,7 +259,7 @@ class OnvifCamera:
     def _picture(self, request: web.Request) -> web.Response:
         if self.is_picture_closed or not self._login.is_digest_right(request):
             self.refused += "Authorization" in request.headers
-            return self._login.challenge()
+            return self._login.challenge(request)
         return web.Response(body=self.jpeg, content_type="image/jpeg")
 
     async def _soap(self, request: web.Request) -> web.Response:
@@ -306,7 +308,7 @@ class OnvifCamera:
             if self._login.is_digest_right(request):
                 return None
             self.refused += "Authorization" in request.headers
-            return self._login.challenge()
+            return self._login.challenge(request)
         if self._login.is_token_right(message):
             return None
         self.refused += 1

@@ -304,7 +304,7 @@ class Camera:
             return self._refuse(self._about_clock(), DeviceFailure.CLOCK)
         if fault.is_refused_login:
             return self._refuse_login()
-        if "ActionNotSupported" in fault.codes:
+        if fault.is_unknown_operation:
             return DeviceError(
                 DeviceFailure.UNSUPPORTED, f"{self.address.shown} does not know {operation}"
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -22,6 +22,7 @@ REQUEST_TIMEOUT_S = 5.0
 MAX_ANSWER_BYTES = 2_000_000  # 64 profiles with all that can be said of them are 300 kB
 MAX_NEWS_BYTES = 200_000  # 32 events are 30 kB
 PIECE_BYTES = 65_536
+MAX_DIGESTS = 16  # a camera has a few services
 SAID = {HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR}
 
 
@@ -105,11 +106,7 @@ class Connection:
         self._guard = guard
         self._timeout_s = timeout_s
         # cameras that take no UsernameToken take HTTP digest, and the other way round
-        self._digest = (
-            (Digest(address.user, address.password),)
-            if address.user and ":" not in address.user  # digest has no way to write such a name
-            else ()
-        )
+        self._digests: dict[str, Digest] = {}
 
     async def post(self, url: URL, message: Message, *, more_s: float = 0.0) -> Reply:
         """Send a message; `more_s` is for what the camera itself may wait. Raises DeviceError.
@@ -126,6 +123,15 @@ class Connection:
         """Fetch something; raises DeviceError."""
         headers = {"Accept-Encoding": "identity"}
         return await self._ask("GET", url, headers, None, max_bytes, self._timeout_s)
+
+    def _digest(self, url: URL) -> Sequence[Digest]:
+        """Return what answers a challenge there: Hikvision's nonces are good for one address."""
+        user, password = self.address.user, self.address.password
+        if not user or ":" in user:  # digest has no way to write such a name
+            return ()
+        if url.path not in self._digests and len(self._digests) >= MAX_DIGESTS:
+            self._digests.clear()
+        return (self._digests.setdefault(url.path, Digest(user, password)),)
 
     async def _ask(
         self,
@@ -145,7 +151,7 @@ class Connection:
                 headers=headers,
                 data=body,
                 allow_redirects=False,  # it would lead wherever the camera likes
-                middlewares=self._digest,
+                middlewares=self._digest(url),
                 ssl=demand,
             ) as response:
                 return await self._read(response, max_bytes)

@@ -33,6 +33,11 @@ class SoapFaultError(Exception):
         ) or any(word in words for word in LOGIN_WORDS)
 
     @property
+    def is_unknown_operation(self) -> bool:
+        """Whether it says that it has not got that; gSOAP's own words have no code."""
+        return "ActionNotSupported" in self.codes or "not implemented" in self.reason.lower()
+
+    @property
     def is_about_time(self) -> bool:
         """Whether it says that the signature's time does not suit it."""
         words = self.reason.lower()

@@ -11,7 +11,12 @@ from h5sup.devices.onvif.camera import Camera
 from h5sup.devices.onvif.head import Head
 from h5sup.devices.onvif.lens import Lens
 from h5sup.devices.onvif.messages import OnvifProfile
-from h5sup.devices.onvif.spaces import read_auxiliaries, read_preset_token, read_presets
+from h5sup.devices.onvif.spaces import (
+    list_presets,
+    read_auxiliaries,
+    read_preset_token,
+    read_presets,
+)
 from h5sup.devices.onvif.stepper import STEP_S, Step, Stepper
 
 logger = logging.getLogger(__name__)
@@ -76,7 +81,7 @@ class OnvifSteering:
     async def presets(self) -> Sequence[Preset]:
         """Return the places it knows, in its own order."""
         async with self._camera.in_time():
-            return [Preset(*one) for one in read_presets(await self._ask("GetPresets"))]
+            return [Preset(*one) for one in list_presets(await self._ask("GetPresets"))]
 
     async def go_to(self, preset: str) -> None:
         """Turn to a place."""

@@ -160,6 +160,23 @@ def read_presets(answer: Any) -> list[tuple[str, str]]:
     return found
 
 
+def list_presets(answer: Any) -> list[tuple[str, str]]:
+    """Return token and name of the places that are set.
+
+    Hikvision's cameras list all 300 that there may be: those that are set have names. Where none
+    has a name, or those without have a position, all are taken for set.
+    """
+    places = {
+        token
+        for raw in items(answer)
+        if (token := text(dig(raw, "token"), MAX_TOKEN)) and dig(raw, "PTZPosition") is not None
+    }
+    found = read_presets(answer)
+    if not any(name for _, name in found):
+        return found
+    return [one for one in found if one[1] or one[0] in places]
+
+
 def read_preset_token(answer: Any) -> str:
     """Return the token of SetPreset's answer (PTZ §5.4.1); empty where the camera says none."""
     return text(answer if isinstance(answer, str) else dig(answer, "PresetToken"), MAX_TOKEN)

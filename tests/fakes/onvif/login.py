@@ -27,9 +27,13 @@ class Login:
         self._camera = camera
         self._nonce = secrets.token_hex(8)
 
-    def challenge(self) -> web.Response:
+    def _nonce_of(self, request: web.Request) -> str:
+        return self._nonce + (request.path if self._camera.binds_nonces else "")
+
+    def challenge(self, request: web.Request) -> web.Response:
         """Return what asks for HTTP digest."""
-        said = f'Digest realm="{REALM}", qop="auth", nonce="{self._nonce}", algorithm=MD5'
+        nonce = self._nonce_of(request)
+        said = f'Digest realm="{REALM}", qop="auth", nonce="{nonce}", algorithm=MD5'
         response = web.Response(status=401)
         if self._camera.offers_basic:
             response.headers.add("WWW-Authenticate", f'Basic realm="{REALM}"')
@@ -55,7 +59,8 @@ class Login:
             match[1]: match[2] or match[3]
             for match in re.finditer(r'(\w+)=(?:"([^"]*)"|([^\s,]+))', header)
         }
-        if given.get("nonce") != self._nonce:
+        nonce = self._nonce_of(request)
+        if given.get("nonce") != nonce:
             return False
 
         def md5(text: str) -> str:
@@ -63,5 +68,5 @@ class Login:
 
         name = md5(f"{self._camera.user}:{REALM}:{self._camera.password}")
         what = md5(f"{request.method}:{given['uri']}")
-        parts = (name, self._nonce, given["nc"], given["cnonce"], given["qop"], what)
+        parts = (name, nonce, given["nc"], given["cnonce"], given["qop"], what)
         return given["uri"] == request.path_qs and given["response"] == md5(":".join(parts))

@@ -107,6 +107,15 @@ async def test_a_camera_tells_its_profiles(onvif: Onvif, manners: dict[str, Any]
             "does not know GetProfiles",
         ),
         (
+            {
+                "faults": {
+                    "GetProfiles": ("", "Method 'GetProfiles' not implemented: no such name")
+                }
+            },
+            DeviceFailure.UNSUPPORTED,
+            "does not know GetProfiles",
+        ),
+        (
             {"faults": {"GetProfiles": ("ter:Busy", "")}},
             DeviceFailure.NOT_UNDERSTOOD,
             "refuses GetProfiles: it does not say why",
@@ -197,6 +206,16 @@ async def test_a_wrong_password_is_told_from_a_wrong_clock(
     async with OnvifCamera(**manners) as fake:
         error = await refused(onvif.camera(address(fake, "wrong")))
     assert error.failure is DeviceFailure.WRONG_PASSWORD
+
+
+async def test_a_nonce_is_used_where_it_came_from_alone(onvif: Onvif) -> None:
+    async with OnvifCamera(wants_digest=True, binds_nonces=True) as fake:
+        camera = onvif.camera(address(fake))
+        assert await camera.profiles()
+        await camera.picture("Profile_1")
+        await camera.ask("ptz", "GetNodes")
+        assert await camera.profiles()
+        assert fake.refused == 0
 
 
 async def test_one_that_wants_a_login_says_so(onvif: Onvif) -> None:

@@ -42,6 +42,7 @@ def test_whatever_a_camera_says_is_read_or_left(answer: Any) -> None:
         assert found.span().low < found.span().high
     spaces.read_iris(answer)
     spaces.read_presets(answer)
+    spaces.list_presets(answer)
     spaces.read_preset_token(answer)
     spaces.read_auxiliaries(answer)
 
@@ -85,3 +86,11 @@ def test_a_step_leads_nowhere_else_than_the_span() -> None:
     span = Span(0.0, 100.0)
     assert [span.step(at, 1.0) for at in (50.0, 98.0, 100.0, 500.0)] == [55.0, 100.0, 100.0, 100.0]
     assert [span.step(at, -1.0) for at in (3.0, -7.0)] == [0.0, 0.0]
+
+
+def test_places_that_are_not_set_are_left_out() -> None:
+    named = {"token": "1", "Name": "Gate"}
+    placed: dict[str, Any] = {"token": "2", "PTZPosition": {"Zoom": None}}
+    bare = {"token": "3", "Name": None}
+    assert spaces.list_presets([named, placed, bare]) == [("1", "Gate"), ("2", "")]
+    assert spaces.list_presets([bare, {"token": "4"}]) == [("3", ""), ("4", "")]
