@@ -9,8 +9,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31}):")
 PORT = re.compile(r"\d{1,5}")
-DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
-DURATION_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+DURATION_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1", "0.0.0.0"})  # noqa: S104 (compared)
 RESTREAM_PORT = 8554
 
@@ -82,7 +82,7 @@ def place_file(text: str) -> str:
 
 
 def parse_duration_s(text: str) -> float | None:
-    """Parse a duration as Go writes it, such as `200ms` or `1m30s`."""
+    """Parse a duration as Go writes it, such as `200ms` or `1m30s`, and `7d` as MediaMTX does."""
     parts = DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         return None

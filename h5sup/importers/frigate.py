@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -19,7 +20,6 @@ VARIABLE = re.compile(r"\{(FRIGATE_[A-Za-z0-9_]+)\}")
 MAIN_ROLES = ("record", "restream", "rtmp", "detect")
 NOT_YET = {
     "onvif": "a source of type onvif has PTZ: add the camera as one if you need it",
-    "record": "recordings are not there yet",
     "mqtt": "events are not taken over",
 }
 
@@ -52,9 +52,9 @@ def import_frigate(root: Place, draft: Draft) -> None:
     for name, camera in root.get("cameras").entries():
         _import_camera(name, camera, root, used, draft)
     import_entries(restream.get("streams"), draft, kept_on=set(), used=frozenset(used))
-    for key in ("mqtt", "record"):
-        if not (place := root.get(key)).is_blank:
-            draft.leave(place, NOT_YET[key])
+    _import_retention(root.get("record"), draft)
+    if not (place := root.get("mqtt")).is_blank:
+        draft.leave(place, NOT_YET["mqtt"])
     if not (place := root.get("auth")).is_blank:
         draft.leave(place, "Frigate's users are in its database: add them by hand")
 
@@ -79,10 +79,44 @@ def _import_camera(name: str, camera: Place, root: Place, used: set[str], draft:
     for each in inputs:
         if each is not main and each is not sub:
             draft.leave(each.place, "a source has a main and a sub input, no more")
+    fields |= _find_recording(camera, root, draft)
     draft.add_source(camera, name, fields)
     for key, reason in NOT_YET.items():
         if not (place := camera.get(key)).is_blank:
             draft.leave(place, reason)
+
+
+def _find_recording(camera: Place, root: Place, draft: Draft) -> dict[str, object]:
+    """Return whether a camera is recorded always; what records events alone is reported."""
+    own, common = camera.get("record"), root.get("record")
+    holder = common if own.is_blank else own
+    is_on = own.get("enabled").flag(default=common.get("enabled").flag())
+    days = _find_days(own) or _find_days(common)
+    own.settle()
+    if not is_on:
+        return {}
+    if not days:
+        draft.leave(holder, "it records events alone: `record` of the source has all or none")
+        return {}
+    modes = [one.get("retain").get("mode").text for one in (own, common)]
+    if (next(filter(None, modes), "all")) != "all":
+        draft.change(holder, "everything is recorded, not what moves alone")
+    return {"record": "always"}
+
+
+def _find_days(record: Place) -> int:
+    """Return how long Frigate keeps all it records: `continuous` since 0.17, `retain` before."""
+    for section in ("continuous", "retain"):
+        text = record.get(section).get("days").text
+        if re.fullmatch(r"\d{1,5}(\.\d+)?", text) and float(text):
+            return math.ceil(float(text))
+    return 0
+
+
+def _import_retention(record: Place, draft: Draft) -> None:
+    if days := _find_days(record):
+        draft.set(record, "recording.max_days", days)
+    record.settle()
 
 
 def _resolve(place: Place, root: Place, used: set[str], draft: Draft) -> Input | None:

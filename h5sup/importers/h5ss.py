@@ -19,6 +19,7 @@ TRANSPORTS = {
 DEVICES = {"H5_DEV_HIK": "hik", "H5_DEV_DH": "dahua"}
 ROLES = {role.lower(): role for role in ("Administrator", "Operator", "Viewer")}
 MD5_HEX = re.compile(r"[0-9A-Fa-f]{32}")
+LONGEST_PRE_ROLL_S = 120
 NO_OUTPUT = "there is no such output yet"
 NO_SOURCE = {
     "H5_RTMP_PUSH": "pushed sources are not there yet",
@@ -116,8 +117,15 @@ def _import_system(system: Place, draft: Draft) -> None:
     timeout = system.get("nLoginTimeout")
     if not timeout.is_blank:
         draft.set(timeout, "auth.session_timeout_s", timeout.number)
-    for key in ("nRecordInDay", "nSnapshotInDay", "nDiskAutoDelPercent"):
-        draft.leave_if_set(system.get(key), "recordings and snapshots are not there yet")
+    for key, ours in (
+        ("nRecordInDay", "recording.max_days"),
+        ("nSnapshotInDay", "recording.snapshot_days"),
+    ):
+        if not (days := system.get(key)).is_blank:
+            draft.set(days, ours, days.number)
+    draft.leave_if_set(
+        system.get("nDiskAutoDelPercent"), "recording.keep_free_bytes says how much stays free"
+    )
 
 
 def _import_users(user: Place, draft: Draft) -> None:
@@ -145,8 +153,7 @@ def _import_user(place: Place, draft: Draft) -> None:
 
 
 def _import_sources(section: Place, draft: Draft) -> None:
-    draft.leave_if_set(section.get("bEnablePreRecord"), "recordings are not there yet")
-    section.get("nPreRecordLength").settle()
+    pre_roll = _find_pre_roll(section, draft)
     defaults = {key: section.get(key).text for key in ("nConnectType", "nRTSPType")}
     seen: set[str] = set()
     for place in section.get("src").items():
@@ -155,10 +162,24 @@ def _import_sources(section: Place, draft: Draft) -> None:
             draft.leave(place, "the token stands further up, and the first one wins")
             continue
         seen.add(token)
-        _import_source(place, draft, defaults)
+        _import_source(place, draft, defaults, pre_roll)
 
 
-def _import_source(place: Place, draft: Draft, defaults: dict[str, str]) -> None:
+def _find_pre_roll(section: Place, draft: Draft) -> dict[str, object]:
+    """Return the key of each source that what was seen before goes into recordings."""
+    length = section.get("nPreRecordLength")
+    length.settle()
+    if not section.get("bEnablePreRecord").flag() or not length.number:
+        return {}
+    draft.change(
+        section.get("bEnablePreRecord"), "pre_record_s of each camera: it stays connected for that"
+    )
+    return {"pre_record_s": min(length.number, LONGEST_PRE_ROLL_S)}
+
+
+def _import_source(
+    place: Place, draft: Draft, defaults: dict[str, str], pre_roll: dict[str, object]
+) -> None:
     kind = place.get("nType").text
     if kind not in ("H5_FILE", "H5_STREAM", "H5_ONVIF"):
         draft.leave(place, NO_SOURCE.get(kind, "nType is none that is known"))
@@ -169,9 +190,9 @@ def _import_source(place: Place, draft: Draft, defaults: dict[str, str]) -> None
     if kind == "H5_FILE":
         fields |= {"type": "file", "url": place_file(address.text)}
     elif kind == "H5_ONVIF":
-        fields |= {"type": "onvif"} | _onvif_fields(place, draft, defaults)
+        fields |= {"type": "onvif"} | _onvif_fields(place, draft, defaults) | pre_roll
     else:
-        fields |= {"type": "rtsp"} | _network_fields(place, draft, defaults)
+        fields |= {"type": "rtsp"} | _network_fields(place, draft, defaults) | pre_roll
     fields["connect"] = _choose(place, "nConnectType", defaults, CONNECT, draft) or "auto"
     fields["audio"] = place.get("bEnableAudio").flag()
     token = place.get("strToken").text or name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from h5sup.config.checks import SCHEMES
@@ -30,6 +31,8 @@ DETAIL = re.compile(
 HOOK = re.compile(r"runOn(?!\w+(Restart|Timeout|After)$)\w+")
 PATH_VARIABLE = re.compile(r"\$(MTX_[A-Z_]+|G\d+)")
 ALL_CAN_READ = "anybody could watch: auth.anonymous_view true would allow that here"
+EQUALLY_LONG = "recordings of all sources are kept equally long: recording.max_days"
+DAY_S = 86_400
 NO_OUTPUT = "there is no such output yet"
 
 
@@ -49,17 +52,21 @@ def import_mediamtx(root: Place, draft: Draft) -> None:
     for key in ("rtsp", "rtmp", "srt"):
         draft.leave_if_set(root.get(key), NO_OUTPUT)
     defaults = root.get("pathDefaults")
-    _leave_hooks_and_recording(defaults, draft)
-    for name, path in root.get("paths").entries():
-        _import_path(name, path, defaults, draft)
+    _leave_hooks(defaults, draft)
+    records = [
+        _import_path(name, path, defaults, draft) for name, path in root.get("paths").entries()
+    ]
+    if any(records):
+        _import_recording(defaults, draft)
 
 
-def _import_path(name: str, path: Place, defaults: Place, draft: Draft) -> None:
+def _import_path(name: str, path: Place, defaults: Place, draft: Draft) -> bool:
+    """Carry over a path; return whether it is recorded."""
     source = _own_or_default(path, defaults, "source")
     reason = _find_obstacle(name, source.text)
     if reason is not None:
         draft.leave(path, reason)
-        return
+        return False
     fields = _source_fields(source.text) | {
         "connect": "ondemand"
         if _own_or_default(path, defaults, "sourceOnDemand").flag()
@@ -72,8 +79,14 @@ def _import_path(name: str, path: Place, defaults: Place, draft: Draft) -> None:
         fields.setdefault("transport", TRANSPORTS[transport.text])
     elif not transport.is_blank:
         draft.change(transport, "that transport is not there: the default stands")
-    if draft.add_source(path, name, fields):
-        _leave_hooks_and_recording(path, draft)
+    is_recorded = _own_or_default(path, defaults, "record").flag()
+    if is_recorded:
+        fields["record"] = "always"
+    if not draft.add_source(path, name, fields):
+        return False
+    _leave_hooks(path, draft)
+    draft.leave_if_set(path.get("recordDeleteAfter"), EQUALLY_LONG)
+    return is_recorded
 
 
 def _find_obstacle(name: str, source: str) -> str | None:
@@ -108,14 +121,21 @@ def _own_or_default(path: Place, defaults: Place, key: str) -> Place:
     return default if own.is_blank else own
 
 
-def _leave_hooks_and_recording(path: Place, draft: Draft) -> None:
+def _import_recording(defaults: Place, draft: Draft) -> None:
+    """Carry over how recordings are cut and kept, of what holds for all paths."""
+    length, kept = defaults.get("recordSegmentDuration"), defaults.get("recordDeleteAfter")
+    if (length_s := parse_duration_s(length.text)) is not None:
+        draft.set(length, "recording.segment_s", round(length_s))
+    if (kept_s := parse_duration_s(kept.text)) is not None:
+        draft.set(kept, "recording.max_days", math.ceil(kept_s / DAY_S))
+
+
+def _leave_hooks(path: Place, draft: Draft) -> None:
     for key in path.value if isinstance(path.value, dict) else ():
         if OWN_LOGIN.fullmatch(key):
             draft.leave_if_set(path.get(key), "a path has no login of its own here: add a user")
         elif HOOK.fullmatch(key):
             draft.leave_if_set(path.get(key), "h5sup runs no commands")
-        elif key == "record":
-            draft.leave_if_set(path.get(key), "recordings are not there yet")
         elif DETAIL.fullmatch(key):
             path.get(key).settle()
 

@@ -62,17 +62,37 @@ def test_entry_of_go2rtc_that_no_camera_reads_is_a_source_too(whole: Outcome) ->
         ("cameras.lost", "none of its inputs"),
         ("cameras.lost.ffmpeg.inputs[0]", "not in this file"),
         ("cameras.back.onvif", "type onvif has PTZ"),
-        ("cameras.front.record", "recordings"),
+        ("cameras.front.record", "events alone"),
         ("cameras.back", "detect"),
         ("go2rtc.webrtc.candidates[1]", "no STUN"),
         ("mqtt", "events"),
-        ("record", "recordings"),
         ("auth", "database"),
         ("the file", "detectors, version"),
     ],
 )
 def test_what_is_left_out_is_said_with_its_place(whole: Outcome, where: str, words: str) -> None:
     assert words in whole.line(where)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    ["retain: {days: 6.5, mode: all}", "continuous: {days: 7}", "retain: {days: 7, mode: motion}"],
+)
+def test_what_is_recorded_all_day_is_recorded_always(kept: str) -> None:
+    text = f"""
+record: {{enabled: true, {kept}}}
+cameras:
+  cam: {{ffmpeg: {{inputs: [{{path: 'rtsp://192.0.2.1/', roles: [record]}}]}}}}
+  off:
+    ffmpeg: {{inputs: [{{path: 'rtsp://192.0.2.2/', roles: [detect]}}]}}
+    record: {{enabled: false}}
+"""
+    outcome = outcome_of("frigate", text)
+    assert outcome.sources["cam"]["record"] == "always"
+    assert "record" not in outcome.sources["off"]
+    assert outcome.raw["recording"] == {"max_days": 7}
+    told = outcome.lines("record", Fate.CHANGED)
+    assert told == (["everything is recorded, not what moves alone"] if "motion" in kept else [])
 
 
 def test_login_is_not_given_to_a_camera_that_had_none() -> None:

@@ -61,6 +61,7 @@ def test_source_brings_address_login_and_choices(whole: Outcome) -> None:
         "transport": "tcp",
         "connect": "always",
         "audio": True,
+        "pre_record_s": 15,
     }
 
 
@@ -128,8 +129,7 @@ def test_an_onvif_cameras_profiles_and_path_come_along() -> None:
     [
         ("http.nHTTPSPort", "certificate"),
         ("rtsp", "no such output"),
-        ("system.nRecordInDay", "recordings"),
-        ("source.bEnablePreRecord", "recordings"),
+        ("system.nDiskAutoDelPercent", "recording.keep_free_bytes"),
         ("source.src[7]", "pushed sources"),
         ("source.src[8]", "url is not an address, check host and port"),
         ("source.src[9]", "would take for a variable"),
@@ -142,6 +142,23 @@ def test_an_onvif_cameras_profiles_and_path_come_along() -> None:
 )
 def test_what_is_left_out_is_said_with_its_place(whole: Outcome, where: str, words: str) -> None:
     assert words in whole.line(where)
+
+
+def test_how_long_recordings_are_kept_is_taken_over(whole: Outcome) -> None:
+    assert whole.raw["recording"] == {"max_days": 30, "snapshot_days": 0}
+
+
+def test_pre_roll_goes_to_cameras_and_not_to_files(whole: Outcome) -> None:
+    pre_rolls = {token: source.get("pre_record_s") for token, source in whole.sources.items()}
+    assert (pre_rolls["front"], pre_rolls["dome"]) == (15, 15)
+    assert (pre_rolls["clip"], pre_rolls["demo"]) == (None, None)
+    assert "stays connected" in whole.line("source.bEnablePreRecord", Fate.CHANGED)
+
+
+def test_a_longer_pre_roll_becomes_the_longest() -> None:
+    text = """{"source": {"bEnablePreRecord": true, "nPreRecordLength": 600,
+        "src": [{"strToken": "a", "nType": "H5_STREAM", "strUrl": "rtsp://192.0.2.1/"}]}}"""
+    assert outcome_of("h5ss", text).sources["a"]["pre_record_s"] == 120
 
 
 def test_devices_are_taken_over(whole: Outcome) -> None:

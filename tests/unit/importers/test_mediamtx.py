@@ -22,6 +22,7 @@ def test_path_that_is_pulled_becomes_a_source(whole: Outcome) -> None:
         "password": "cam-secret-9",
         "connect": "ondemand",
         "transport": "tcp",
+        "record": "always",
     }
 
 
@@ -67,7 +68,6 @@ def test_transport_by_its_older_name() -> None:
         ("paths.dynamic", "who watches"),
         (r"paths.~^cam(\d+)$", "many paths"),
         ("paths.all_others", "many paths"),
-        ("paths.garden.record", "recordings"),
         ("paths.garden.runOnReady", "no commands"),
         ("runOnConnect", "no commands"),
         ("rtsp", "no such output"),
@@ -84,6 +84,28 @@ def test_transport_by_its_older_name() -> None:
 )
 def test_what_is_left_out_is_said_with_its_place(whole: Outcome, where: str, words: str) -> None:
     assert words in whole.line(where)
+
+
+def test_recordings_are_cut_and_kept_as_all_paths_say() -> None:
+    text = """
+pathDefaults: {record: yes, recordSegmentDuration: 1h, recordDeleteAfter: 36h, recordPath: ./x}
+paths:
+  a: {source: rtsp://192.0.2.1/}
+  b: {source: rtsp://192.0.2.2/, record: no}
+  c: {source: rtsp://192.0.2.3/, recordDeleteAfter: 7d}
+"""
+    outcome = outcome_of("mediamtx", text)
+    found = {token: source.get("record") for token, source in outcome.sources.items()}
+    assert found == {"a": "always", "b": None, "c": "always"}
+    assert outcome.raw["recording"] == {"segment_s": 3600, "max_days": 2}
+    assert "equally long" in outcome.line("paths.c.recordDeleteAfter")
+
+
+def test_nothing_is_said_of_recordings_that_nobody_makes() -> None:
+    text = "pathDefaults: {recordDeleteAfter: 1d}\npaths: {a: {source: rtsp://192.0.2.1/}}"
+    outcome = outcome_of("mediamtx", text)
+    assert "recording" not in outcome.raw
+    assert not outcome.lines("pathDefaults")
 
 
 def test_what_is_off_is_not_spoken_of(whole: Outcome) -> None:
