@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import os
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, Protocol, TypeVar
@@ -123,6 +125,15 @@ class Trust:
             self._lax.check_hostname = False
             self._lax.verify_mode = ssl.CERT_NONE
         return self._lax
+
+
+def _say_why(error: OSError) -> str:
+    """Return in a few words why there is no connection."""
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or "it ends before TLS is there").replace("_", " ").lower()
+    if isinstance(error, socket.gaierror):
+        return "the host is not known"
+    return os.strerror(error.errno).lower() if error.errno else "it ends before TLS is there"
 
 
 def _key(token: str, place: str) -> str:
@@ -247,7 +258,7 @@ class Guard:
         except OSError as error:
             raise DeviceError(
                 DeviceFailure.UNREACHABLE,
-                f"no TLS connection to port {port} of {self._host}: {error.strerror or error}",
+                f"no TLS connection to port {port} of {self._host}: {_say_why(error)}",
             ) from error
         try:
             shown = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)

@@ -25,6 +25,7 @@ from h5sup.ffmpeg.tools import find_tools
 from h5sup.sources.feed import Workshop
 from h5sup.sources.registry import Registry
 from h5sup.sources.source import Source
+from h5sup.store.store import Store
 from tests.fakes.nvr import QUICK, Nvr
 from tests.fakes.nvr import MemoryStore as DeviceMemory
 
@@ -118,6 +119,15 @@ class Station:
 
 
 StationMaker = Callable[..., Any]
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    """Return an open store."""
+    store = Store(tmp_path)
+    await store.open()
+    yield store
+    await store.close()
 
 
 @pytest.fixture

@@ -121,14 +121,6 @@ class Room:
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = Store(tmp_path)
-    await store.open()
-    yield store
-    await store.close()
-
-
-@pytest.fixture
 def room(kind: Kind, store: Store, tmp_path: Path) -> Room:
     return Room(kind, store, tmp_path / "certificates")
 

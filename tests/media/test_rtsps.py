@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -25,14 +25,6 @@ from tests.media.conftest import StationMaker
 pytestmark = pytest.mark.media
 
 USER, PASSWORD = "admin", "pass word:@/ü"
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = Store(tmp_path)
-    await store.open()
-    yield store
-    await store.close()
 
 
 @pytest.mark.parametrize("kind", ["rtsp", "onvif", "newest ffmpeg"])
@@ -103,5 +95,20 @@ async def test_what_has_no_tls_and_what_says_nothing() -> None:
         silent = Input(kind="rtsp", url=f"rtsps://127.0.0.1:{listener.getsockname()[1]}/")
         with pytest.raises(SourceError, match=r"no TLS with port \d+ of 127.0.0.1 within 0.2 s"):
             await judge(silent, Trust(), config, timeout_s=0.2)
-    with pytest.raises(SourceError, match="no TLS connection to port"):
+    with pytest.raises(SourceError, match=r"127.0.0.1: connection refused"):
         await judge(silent, Trust(), config)
+    async with await asyncio.start_server(_hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        plain = Input(kind="rtsp", url=f"rtsps://127.0.0.1:{port}/")
+        with pytest.raises(SourceError, match=r"127.0.0.1: (wrong version number|record layer)"):
+            await judge(plain, Trust(), config)
+    nowhere = Input(kind="rtsp", url="rtsps://nowhere.invalid/")
+    with pytest.raises(SourceError, match="the host is not known"):
+        await judge(nowhere, Trust(), config)
+
+
+async def _hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer as a server that knows no TLS."""
+    writer.write(b"RTSP/1.0 400 Bad Request\r\n\r\n")
+    await reader.read(1)
+    writer.close()

@@ -175,8 +175,9 @@ class Connection:
                 DeviceFailure.NO_ANSWER, f"{shown} did not answer within {timeout_s:g} s"
             ) from None
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            hint = "" if url.scheme == "https" else "; does it speak HTTPS there?"
             raise DeviceError(
-                DeviceFailure.NO_ANSWER, f"{shown} closed the connection without an answer"
+                DeviceFailure.NO_ANSWER, f"{shown} closed the connection without an answer{hint}"
             ) from None
         except (aiohttp.ClientError, ValueError):  # no HTTP at all, or an address of no sense
             raise not_understood("it is no HTTP") from None

@@ -107,8 +107,8 @@ export const WORDS = {
     "无法连接到该地址。请检查主机、端口以及摄像机是否开机。",
   ],
   onvifNoAnswer: [
-    "The camera takes the connection but does not answer. Is this its ONVIF port?",
-    "摄像机已连接但没有应答。这是它的 ONVIF 端口吗？",
+    "The camera takes the connection but does not answer. Is this its ONVIF port? Does it want HTTPS (under More)?",
+    "摄像机已连接但没有应答。这是它的 ONVIF 端口吗？是否需要 HTTPS（在“更多”中）？",
   ],
   onvifWrongPassword: [
     "The camera refuses this user name or password. Some have ONVIF users of their own.",
