@@ -114,8 +114,11 @@ class RtspConnection(asyncio.Protocol):
         raise SourceError(Failure.WRONG_PASSWORD, REFUSED)
 
     def tell(self, method: str, url: str) -> None:
-        """Ask without waiting for the answer, which is of no interest."""
-        if self.is_open:
+        """Ask without waiting for the answer, which is of no interest; only within a session.
+
+        Where there is none the login may have been refused, and no second one must follow.
+        """
+        if self.is_open and self.session:
             self._send(method, url, {})
 
     def send_frames(self, data: bytes) -> None:

@@ -8,15 +8,15 @@ ffmpeg reads from the relay, over loopback, and never sees the login. Media pass
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
-from h5sup.base.clock import from_us, to_us
 from h5sup.base.errors import Failure, MediaFormatError, SourceError
 from h5sup.devices.model import MediaAddress
 from h5sup.devices.rtsp.connection import ANSWER_S, RtspConnection
 from h5sup.devices.rtsp.door import Door, Offer, OfferedTrack
+from h5sup.devices.rtsp.showing import BELIEVED_US, SECOND_US, Calendar, Showing
+from h5sup.devices.rtsp.tempo import LONGEST_LOOK_S, Passing, Tempo, stretch
 from h5sup.formats.presentation import (
     Presentation,
     PresentedTrack,
@@ -25,10 +25,7 @@ from h5sup.formats.presentation import (
 )
 from h5sup.formats.rtp import RTP_HEADER_LENGTH, timestamp_distance
 from h5sup.formats.rtsp import (
-    PlayRange,
     Response,
-    build_clock_range,
-    build_npt_range,
     list_frames,
     parse_interleaved,
     parse_range,
@@ -36,40 +33,14 @@ from h5sup.formats.rtsp import (
     parse_scale,
 )
 
-SECOND_US = 1_000_000
 HELD_BYTES = 512 * 1024  # until the ffmpeg asks; beyond it the device is held up
 STEERED_BYTES = 16 * 1024 * 1024  # that may come before the answer to PAUSE
 ALIVE_S = 25.0  # RFC 2326 §12.37: a session lasts 60 s unless its server says otherwise
 LEAST_ALIVE_S = 2.0
-BELIEVED_US = 60 * SECOND_US  # so far from what was asked for a recorder may begin
-ZONES_US = 15 * 60 * SECOND_US  # recorders tell clocks of some zone: zones differ by quarters
-GOP_US = 20 * SECOND_US  # so long before the Range its first picture may be
 JUMP_US = 3 * SECOND_US // 2  # timestamps that go on otherwise after a pause don't go on
 RESUMED_S = 2.0  # until there is media again after a pause
 SPROP = ("sprop-parameter-sets=", "sprop-sps=")
 NO_TCP = "the device gives no media on its own connection"
-
-
-@dataclass(slots=True)
-class Showing:
-    """What one ffmpeg is shown."""
-
-    url: str
-    """Where it is had; good for one ffmpeg."""
-    asked_us: int
-    scale: float
-    """How many times as fast the device says that it sends."""
-    is_described: bool
-    """Pictures need not be looked at to know what they are."""
-    range_us: int | None = None
-    """When the device says that it begins."""
-    lead_us: int = 0
-    """So much after that its first picture was taken; negative: before."""
-
-    @property
-    def begin_us(self) -> int:
-        """Return when its first picture was taken, as far as that is known."""
-        return (self.asked_us if self.range_us is None else self.range_us) + self.lead_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +67,8 @@ class Relay:
         self._alive: asyncio.TimerHandle | None = None
         self._door: Door | None = None
         self._showing: Showing | None = None
-        self._find_range: Callable[[int], str] | None = None  # how it is told a moment
-        self._origin_us = 0  # of npt
-        self._zone_us = 0  # that its clock is ahead of UTC
+        self._calendar = Calendar()
+        self._judging: asyncio.TimerHandle | None = None
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._is_holding = True
@@ -106,17 +76,20 @@ class Relay:
         self._is_steering = False
         self._is_full = False
         self._first: asyncio.Future[int] | None = None  # timestamp of the first picture to come
-        self._last: int | None = None  # of the newest
+        self._passing = Passing()  # of the pictures of this showing
+        self._spacing = 0.0  # of pictures at scale 1
+        self._tempo: Tempo | None = None  # of its hurry, once that was seen
         self.is_paused = False
 
     @property
     def can_go_to(self) -> bool:
         """Return whether go_to() is worth trying: the device has told how it counts time."""
         is_open = self._connection is not None and self._connection.is_open
-        return is_open and self._find_range is not None
+        return is_open and self._calendar.is_known
 
     async def open(self, address: MediaAddress, at_us: int, scale: float = 1.0) -> Showing:
         """Have what is at an address played, which begins at a moment, for an ffmpeg to come."""
+        at_us -= at_us % SECOND_US  # addresses of recorders know whole seconds
         await self.close()
         connection = self._connection = RtspConnection(
             address,
@@ -138,7 +111,9 @@ class Relay:
         self._is_dropping = False
         showing = await self._show(at_us, scale)
         answer = await self._play(scale, "npt=0.000-")
-        self._learn_clock(showing, parse_range(answer.find("range")))
+        where = parse_range(answer.find("range"))
+        self._calendar.learn(at_us, where)
+        showing.range_us = self._calendar.find(at_us, where)
         self._begin(showing, answer)
         return showing
 
@@ -148,7 +123,6 @@ class Relay:
         Raises SourceError also where the device does not confirm that it went there.
         """
         assert self._connection is not None
-        assert self._find_range is not None
         self._close_door()
         self._is_dropping = True
         if not self.is_paused:
@@ -156,8 +130,8 @@ class Relay:
         self.is_paused = False
         self._is_dropping = False
         showing = await self._show(at_us, scale)
-        answer = await self._play(scale, self._find_range(at_us))
-        showing.range_us = self._place(showing, parse_range(answer.find("range")))
+        answer = await self._play(scale, self._calendar.build_range(at_us))
+        showing.range_us = self._calendar.find(at_us, parse_range(answer.find("range")))
         if showing.range_us is None:
             raise SourceError(Failure.NOT_MEDIA, "the device does not say whether it jumped")
         self._begin(showing, answer)
@@ -173,7 +147,7 @@ class Relay:
         """Go on after pause(), with the picture that comes next."""
         assert self._showing is not None
         scale = self._showing.scale
-        before = self._last
+        before = self._passing.last
         self._first = asyncio.get_running_loop().create_future()
         self._is_holding = True
         headers = {} if scale == 1.0 else {"Scale": f"{scale:g}"}
@@ -184,7 +158,7 @@ class Relay:
                 first = await self._first
         except TimeoutError:
             raise SourceError(Failure.STALLED, "nothing comes after a pause") from None
-        jump_us = abs(timestamp_distance(first, before or first)) * SECOND_US // self._clock_hz
+        jump_us = abs(timestamp_distance(first, before)) * SECOND_US // self._clock_hz
         if jump_us > JUMP_US * scale:
             raise SourceError(Failure.NOT_MEDIA, "the device does not go on where it was paused")
         self._flush()
@@ -199,7 +173,7 @@ class Relay:
         if connection is not None:
             connection.tell("TEARDOWN", self._url)
             connection.close()
-        self._find_range = None
+        self._calendar = Calendar()
         self.is_paused = False
 
     # the device
@@ -287,39 +261,10 @@ class Relay:
 
     # what it says
 
-    def _learn_clock(self, showing: Showing, told: PlayRange | None) -> None:
-        """Note from the first answer how the device counts time."""
-        if told is None:
-            return
-        if told.npt_s is not None:
-            npt_us = round(told.npt_s * SECOND_US)
-            is_start = npt_us <= BELIEVED_US
-            self._origin_us = showing.asked_us - (0 if is_start else npt_us)
-            self._find_range = lambda at_us: build_npt_range(
-                max(0, at_us - self._origin_us) / SECOND_US
-            )
-        elif told.clock is not None:
-            ahead_us = to_us(told.clock) - showing.asked_us
-            self._zone_us = round(ahead_us / ZONES_US) * ZONES_US
-            self._find_range = lambda at_us: build_clock_range(
-                from_us(at_us) + timedelta(microseconds=self._zone_us)
-            )
-        showing.range_us = self._place(showing, told)
-
-    def _place(self, showing: Showing, told: PlayRange | None) -> int | None:
-        """Return the moment a Range means; None if that can't be what was asked for."""
-        if told is None:
-            return None
-        if told.npt_s is not None:
-            at_us = self._origin_us + round(told.npt_s * SECOND_US)
-        else:
-            assert told.clock is not None
-            at_us = to_us(told.clock) - self._zone_us
-        return at_us if abs(at_us - showing.asked_us) <= BELIEVED_US else None
-
     def _begin(self, showing: Showing, answer: Response) -> None:
         """Let the ffmpeg have what comes from now on."""
         showing.scale = parse_scale(answer.find("scale"))
+        showing.tempo = Tempo.ORIGINAL if showing.scale == 1.0 else self._tempo
         assert self._door is not None
         offer = self._door.offer
         told = parse_rtp_info(answer.find("rtp-info"))
@@ -332,6 +277,9 @@ class Relay:
         if 0 in times:
             self._first.add_done_callback(lambda first: self._note_lead(showing, first, times[0]))
         offer.has_begun.set_result(None)
+        if showing.tempo is None:
+            loop = asyncio.get_running_loop()
+            self._judging = loop.call_later(LONGEST_LOOK_S, self._judge, Tempo.ORIGINAL)
 
     def _match(self, told: Sequence[tuple[str, int]]) -> dict[int, int]:
         """Return the timestamps of RTP-Info by the number of their track."""
@@ -349,8 +297,8 @@ class Relay:
         if first.cancelled() or first.exception() is not None:
             return
         lead_us = timestamp_distance(first.result(), rtptime) * SECOND_US // self._clock_hz
-        if abs(lead_us) <= GOP_US:
-            showing.lead_us = round(lead_us * showing.scale)
+        if abs(lead_us) <= BELIEVED_US:
+            showing.lead_us = lead_us
 
     @property
     def _clock_hz(self) -> int:
@@ -363,7 +311,9 @@ class Relay:
         self._close_door()
         self._held, self._held_bytes = [], 0
         self._is_holding, self._is_full = True, False
-        self._first, self._last = asyncio.get_running_loop().create_future(), None
+        if self._showing is not None and self._showing.scale == 1.0:
+            self._spacing = self._passing.spacing or self._spacing
+        self._first, self._passing = asyncio.get_running_loop().create_future(), Passing()
         self._balance()
         shown = self._tracks if scale == 1.0 else self._tracks[:1]
         door = self._door = Door(
@@ -374,7 +324,8 @@ class Relay:
         )
         url = await door.open()
         is_described = any(word in line for line in shown[0].told.lines for word in SPROP)
-        self._showing = Showing(url, at_us, scale, is_described)
+        tempo = Tempo.ORIGINAL if scale == 1.0 else self._tempo
+        self._showing = Showing(url, at_us, scale, is_described, tempo)
         return self._showing
 
     def _close_door(self) -> None:
@@ -384,6 +335,8 @@ class Relay:
             door.offer.has_begun.cancel()
         if self._first is not None:
             self._first.cancel()
+        if self._judging is not None:
+            self._judging.cancel()
 
     def _take(self, run: bytes) -> None:
         """Hand on what came; called for each run of frames."""
@@ -393,28 +346,55 @@ class Relay:
         if self._is_holding:
             self._held.append(run)
             self._held_bytes += len(run)
+            self._judge()
             self._balance()
-        elif self._door is not None:
+        else:
+            self._send(run)
+
+    def _judge(self, otherwise: Tempo | None = None) -> None:
+        """Find out what the device means by its scale, if that is not known."""
+        showing = self._showing
+        if showing is None or showing.tempo is not None or not self._passing.pictures:
+            return
+        now = asyncio.get_running_loop().time()
+        tempo = self._passing.judge(showing.scale, self._clock_hz, self._spacing, now)
+        tempo = tempo or otherwise
+        if tempo is None:
+            return
+        showing.tempo = self._tempo = tempo
+        if self._door is not None and self._door.has_played:
+            self._flush()
+
+    def _send(self, run: bytes) -> None:
+        showing = self._showing
+        if showing is not None and showing.stretching > 1:
+            channel = self._tracks[0].channels[0]
+            run = stretch(run, channel, self._passing.first, showing.stretching)
+        if self._door is not None:
             self._door.send(run)
 
     def _note_times(self, run: bytes) -> None:
         """Note the timestamps of pictures."""
+        now = asyncio.get_running_loop().time()
         channel = self._tracks[0].channels[0]
         for found, begin, end in list_frames(run):
             if found == channel and end - begin >= RTP_HEADER_LENGTH:
-                self._last = int.from_bytes(run[begin + 4 : begin + 8])
+                told = int.from_bytes(run[begin + 4 : begin + 8])
+                self._passing.see(told, now)
                 if self._first is not None and not self._first.done():
-                    self._first.set_result(self._last)
+                    self._first.set_result(told)
 
     def _flush(self) -> None:
         """Hand on what was held, and from now on what comes."""
+        if self._showing is not None and self._showing.tempo is None:
+            return
         self._is_holding = False
         held, self._held, self._held_bytes = self._held, [], 0
-        if self._door is not None:
-            for run in held:
-                self._door.send(run)
-            if self._connection is not None and not self._connection.is_open:
-                self._door.hang_up()
+        for run in held:
+            self._send(run)
+        is_over = self._connection is not None and not self._connection.is_open
+        if is_over and self._door is not None:
+            self._door.hang_up()
         self._balance()
 
     def _pass_back(self, frames: bytes) -> None:
@@ -430,7 +410,8 @@ class Relay:
         if self._connection is None:
             return
         waiting = self._held_bytes + (self._door.waiting_bytes if self._door is not None else 0)
-        most = STEERED_BYTES if self._is_steering else HELD_BYTES
+        is_judging = self._showing is not None and self._showing.tempo is None
+        most = STEERED_BYTES if self._is_steering or is_judging else HELD_BYTES
         self._connection.hold(holds=waiting > most or (self._is_full and not self._is_steering))
 
 

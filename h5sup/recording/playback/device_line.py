@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from h5sup.base.errors import Failure, SourceError
 from h5sup.devices.model import MediaAddress
-from h5sup.devices.rtsp.relay import Relay, Showing
+from h5sup.devices.rtsp.relay import Relay
+from h5sup.devices.rtsp.showing import Showing
 from h5sup.ffmpeg.media import Input
 
 FASTEST_SCALE = 16

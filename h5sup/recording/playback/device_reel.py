@@ -34,9 +34,9 @@ class Patience:
 
     first_s: float = 7.0  # to the first picture; players wait 8 s for all of an opening
     stall_s: float = 10.0
-    hold_s: float = 1.0  # that nobody takes anything, and the recorder is told to pause
-    idle_s: float = 20.0  # and then its place is freed, for recorders have few ...
-    paused_s: float = 40.0  # ... but so much later where it has paused
+    hold_s: float = 0.5  # that a viewer has paused, and the recorder is told to
+    idle_s: float = 20.0  # that nobody takes anything; recorders have few places ...
+    paused_s: float = 40.0  # ... but one that has paused keeps its place so much longer
     restart_every_s: float = 1.0  # who drags a slider must not have it opened ten times a second
     jump_every_s: float = 0.25  # where it need not be opened
 
@@ -91,6 +91,7 @@ class DeviceReel:
         self._speed = 1.0
         self._scale = 1  # at which the recorder was asked to send
         self._asked_us = 0  # the place at which the newest reading began
+        self._is_still = False  # as its viewer wants
         self._pausing: asyncio.Task[None] | None = None
         self._is_long = False  # that nobody takes anything
         self._idle: asyncio.TimerHandle | None = None
@@ -144,9 +145,11 @@ class DeviceReel:
             self._reading.cancel()
         self._stay_awake()
 
-    def hurry(self, speed: float) -> None:
-        """Have the recorder send as fast as it is played from the next piece on, if it can."""
-        self._speed = speed
+    def steer(self, speed: float, *, is_paused: bool) -> None:
+        """Have the recorder do alike from the next piece on, if it can."""
+        self._speed, self._is_still = speed, is_paused
+        if self._idle is not None and is_paused:
+            self._wait_idly()
 
     async def close(self) -> None:
         """End what reads."""
@@ -167,9 +170,17 @@ class DeviceReel:
 
     def _note_read(self, reading: asyncio.Task[Piece | Edge]) -> None:
         if reading is self._reading and not reading.cancelled():
-            loop = asyncio.get_running_loop()
-            self._idle = loop.call_later(self._patience.hold_s, self._pause)
+            self._wait_idly()
         self._on_ready()
+
+    def _wait_idly(self) -> None:
+        """Have the recorder pause, or let go of it, when nobody takes anything for a while."""
+        self._stay_awake()
+        loop = asyncio.get_running_loop()
+        if self._is_still:
+            self._idle = loop.call_later(self._patience.hold_s, self._pause)
+        else:
+            self._idle = loop.call_later(self._patience.idle_s, self._rest)
 
     def _stay_awake(self) -> None:
         if self._idle is not None:
@@ -177,7 +188,7 @@ class DeviceReel:
             self._idle = None
 
     def _pause(self) -> None:
-        """Have the recorder pause: nobody has taken anything for a moment."""
+        """Have the recorder pause, as its viewer has."""
         self._pausing = asyncio.create_task(self._line.pause(), name="device playback pause")
         loop = asyncio.get_running_loop()
         self._idle = loop.call_later(self._patience.idle_s, self._rest)

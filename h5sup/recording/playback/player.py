@@ -156,10 +156,12 @@ class Player:
     def pause(self) -> None:
         """Stand still; a jump still shows the picture it goes to."""
         self._is_paused = True
+        self._reel.steer(float(self._speed), is_paused=True)
 
     def resume(self) -> None:
         """Go on."""
         self._is_paused = False
+        self._reel.steer(float(self._speed), is_paused=False)
         self._wake()
 
     def seek(self, seconds: float) -> None:
@@ -175,7 +177,7 @@ class Player:
         if not SLOWEST <= speed <= FASTEST:
             raise InvalidError("nSpeed", f"must be from {SLOWEST:g} to {FASTEST:g}")
         self._speed = Fraction(speed).limit_denominator(SPEED_STEPS)
-        self._reel.hurry(speed)
+        self._reel.steer(speed, is_paused=self._is_paused)
         piece = self._piece
         is_waiting = piece is not None and piece.is_key_alone and len(self._coming) > 0
         if piece is not None and is_waiting and not self._stride(piece.source, piece.gop):

@@ -123,7 +123,7 @@ class Reel:
         assert self._reading is not None
         return await asyncio.shield(self._reading)
 
-    def hurry(self, speed: float) -> None:
+    def steer(self, speed: float, *, is_paused: bool) -> None:
         """Do nothing: a disk is read as fast as it is played."""
 
     async def close(self) -> None:

@@ -106,8 +106,8 @@ class Supply(Protocol):
     def seek(self, at_us: int) -> None:
         """Have the next piece be that with the picture of a moment, or the next after it."""
 
-    def hurry(self, speed: float) -> None:
-        """Note how fast it is played: what sends at a pace of its own may send faster then."""
+    def steer(self, speed: float, *, is_paused: bool) -> None:
+        """Note how it is played: what sends at a pace of its own may follow that."""
 
     async def close(self) -> None:
         """Free what it holds."""
