@@ -16,8 +16,6 @@ from h5sup.formats.rtsp import Request, Response, RtspReader, build_request, bui
 
 AT = 1_795_521_600_000_000
 SDP = b"v=0\r\nm=video 0 RTP/AVP 96\r\na=control:t\r\na=rtpmap:96 H264/90000\r\n"
-LOGIN = {"WWW-Authenticate": 'Digest realm="r", nonce="n"'}
-TCP = {"Transport": "RTP/AVP/TCP;interleaved=0-1", "Session": "5;timeout=60"}
 
 Answer = Callable[[Request], bytes]
 
@@ -32,7 +30,9 @@ def usual(asked: Request) -> bytes:
     """Answer as a recorder does that knows no login."""
     if asked.method == "DESCRIBE":
         return say(asked, body=SDP)
-    return say(asked, **(TCP if asked.method == "SETUP" else {}))
+    if asked.method == "SETUP":
+        return say(asked, Transport="RTP/AVP/TCP;interleaved=0-1", Session="5;timeout=60")
+    return say(asked)
 
 
 def packet(timestamp: int, size: int = 100) -> bytes:
@@ -146,7 +146,7 @@ async def test_nobody_there_and_no_address_are_told() -> None:
 
 async def test_a_refused_login_is_sent_once_and_an_old_nonce_made_good() -> None:
     def refuse(asked: Request) -> bytes:
-        return say(asked, 401, WWW_Authenticate=LOGIN["WWW-Authenticate"])
+        return say(asked, 401, WWW_Authenticate='Digest realm="r", nonce="n"')
 
     async with serving(OPTIONS=refuse) as (server, relay):
         with pytest.raises(SourceError, match="refused user name or password"):
