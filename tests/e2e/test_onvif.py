@@ -11,6 +11,7 @@ from playwright.async_api import Route
 from tests.e2e.browser import complaints_of, open_browser
 from tests.e2e.client import Client
 from tests.e2e.server import Server
+from tests.fakes.authority import make_self_signed
 from tests.fakes.clips import Clips
 from tests.fakes.onvif_camera import SERVICE, OnvifCamera
 from tests.fakes.rtsp_camera import RtspCamera
@@ -24,17 +25,19 @@ PLAYS = """() => {
 
 
 async def test_a_camera_is_found_asked_added_and_seen(clips: Clips, tmp_path: Path) -> None:
+    """It speaks HTTPS alone; tests/e2e/test_ptz.py has one that does not."""
+    tls = make_self_signed(tmp_path / "certificates").context
     async with (
         RtspCamera(
             clips, ["h264_aac", "h264_mute"], user="admin", password="pass word:@/ü"
         ) as rtsp,
-        OnvifCamera(rtsp_port=rtsp.port, lies_about_address=True) as camera,
+        OnvifCamera(rtsp_port=rtsp.port, lies_about_address=True, tls=tls) as camera,
         Server(tmp_path) as server,
         Client(server) as client,
         open_browser(tmp_path / "profile") as browser,
     ):
         found = {"strIp": "127.0.0.1", "strPort": str(camera.port)}
-        found |= {"strOnvifAddr": SERVICE, "strModel": "Front door IPC-1"}
+        found |= {"strOnvifAddr": SERVICE, "strModel": "Front door IPC-1", "bHttps": True}
 
         async def answer_search(route: Route) -> None:
             # a search would call into this machine's real networks: tests/fakes/discovery.py has
@@ -57,6 +60,7 @@ async def test_a_camera_is_found_asked_added_and_seen(clips: Clips, tmp_path: Pa
         await page.get_by_role("button", name="Front door IPC-1").press("Enter")
         assert await page.input_value("input[name=host]") == "127.0.0.1"
         assert await page.input_value("input[name=token]") == "front-door-ipc-1"
+        assert await page.is_checked("input[name=https]")
         await page.keyboard.type("admin")  # the focus has gone on to where the login belongs
         await page.fill("input[name=camera-password]", "wrong")
         ask = page.get_by_role("button", name="Ask the camera")

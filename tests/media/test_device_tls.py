@@ -168,10 +168,13 @@ async def test_what_the_authorities_vouch_for_is_taken(
     assert "no authority vouches any more for the certificate of 127.0.0.1 (self" in str(error)
     room.show(authority.issue("old", begins_days=-30, ends_days=-1))
     assert "expired" in str(await room.failure())
-    await room.store.delete_certificates("nvr")
-    await room.store.delete_certificates("front")
-    await room.greet()
-    assert AUTHORITIES not in await room.kept()
+    for issued, is_vouched in ((None, False), (authority.issue("third"), True)):
+        if issued is not None:
+            room.show(issued)
+        await room.store.delete_certificates("nvr")
+        await room.store.delete_certificates("front")
+        await room.greet()
+        assert ((await room.kept()) == [AUTHORITIES]) is is_vouched
 
 
 @EACH
