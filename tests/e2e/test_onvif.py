@@ -36,7 +36,7 @@ async def test_a_camera_is_found_asked_added_and_seen(clips: Clips, tmp_path: Pa
         Client(server) as client,
         open_browser(tmp_path / "profile") as browser,
     ):
-        found = {"strIp": "127.0.0.1", "strPort": str(camera.port)}
+        found: dict[str, object] = {"strIp": "127.0.0.1", "strPort": str(camera.port)}
         found |= {"strOnvifAddr": SERVICE, "strModel": "Front door IPC-1", "bHttps": True}
 
         async def answer_search(route: Route) -> None:
