@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from h5sup.devices.model import DeviceError, DeviceFailure
@@ -77,6 +78,8 @@ def parse(body: bytes) -> Any:
             raise not_understood("it declares a document type, which SOAP forbids")
     except (etree.XMLSyntaxError, ValueError) as error:
         raise not_understood() from error
+    if envelope is not None and len(parser.error_log):
+        _forget_prefixes(envelope)
     found = None if envelope is None else find_child(find_child(envelope, "Body"), "Fault")
     if found is not None:
         raise _read_fault(found)
@@ -97,15 +100,10 @@ def not_understood(why: str = "it is no SOAP message") -> DeviceError:
 def mend_answer(envelope: Any, name: str) -> None:
     """Give an answer the name it must have, `{namespace}name`, where it has another prefix.
 
-    Some cameras use prefixes that they declare nowhere, or those of other services. What is inside
-    is found by its local name anyway.
+    Some cameras use none, or those of other services. What is inside is found by its local name
+    anyway.
     """
-    local = name.rpartition("}")[2]
-    body = find_child(envelope, "Body")
-    for element in body.iter() if body is not None else ():
-        if ":" in element.tag and "}" not in element.tag:
-            element.tag = element.tag.rpartition(":")[2]
-    answer = find_child(body, local)
+    answer = find_child(find_child(envelope, "Body"), name.rpartition("}")[2])
     if answer is not None:
         answer.tag = name
 
@@ -120,6 +118,14 @@ def find_child(element: Any, name: str) -> Any:
 def local_name(element: Any) -> str:
     """Return an element's name without namespace."""
     return str(element.tag).rpartition("}")[2]
+
+
+def _forget_prefixes(envelope: Any) -> None:
+    """Leave the local names of elements whose prefixes are declared nowhere."""
+    for element in envelope.iter():
+        if "}" not in element.tag and ":" in element.tag:
+            with suppress(ValueError):  # what is left is no name
+                element.tag = element.tag.rpartition(":")[2]
 
 
 def _read_fault(fault: Any) -> SoapFaultError:

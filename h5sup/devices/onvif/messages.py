@@ -5,6 +5,7 @@ A camera may say anything: each value is taken for what it should be or left out
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,10 @@ from h5sup.devices.onvif.values import MAX_TOKEN, dig, items, number, text
 
 MAX_PROFILES = 32
 MAX_URL = 2048
+MAX_PORT = 65535
+PLACE = re.compile(
+    r"(?:.*@)?(?:\[[^]]*]|[^][:@]*)(?::\d{1,5})*?(?::(\d{1,5}))?:?"
+)  # the last port
 PLAYABLE = "H264"  # what every browser plays
 CAPABILITIES = {"media": "Media", "ptz": "PTZ", "imaging": "Imaging", "events": "Events"}
 NAMESPACES = {
@@ -181,14 +186,18 @@ def choose_profiles(
 def rehost(uri: str, host: str) -> str:
     """Return an RTSP address at the host we know, without a login in it; empty for no RTSP.
 
-    Cameras behind a router, or with two interfaces, tell the address that they have themselves.
+    Cameras behind a router, or with two interfaces, tell the address that they have themselves,
+    some none, some put RTSP's port behind the one that they were asked at (`rtsp://h:8000:554/`).
     """
     try:
         parts = urlsplit(uri)
-        port = parts.port
     except ValueError:
         return ""
-    if parts.scheme.lower() not in ("rtsp", "rtsps") or not parts.hostname:
+    place = PLACE.fullmatch(parts.netloc)
+    if parts.scheme.lower() not in ("rtsp", "rtsps") or place is None:
+        return ""
+    port = int(place[1]) if place[1] else None
+    if port is not None and not 1 <= port <= MAX_PORT:
         return ""
     if any(ord(letter) <= 0x20 or ord(letter) == 0x7F for letter in uri):
         return ""

@@ -24,6 +24,7 @@ from h5sup.devices.onvif.messages import (
 )
 from h5sup.devices.onvif.soap import Book
 from h5sup.devices.onvif.spaces import read_presets
+from h5sup.devices.onvif.topics import read_notices
 
 ANYTHING: Any = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -90,7 +91,15 @@ def test_whatever_address_a_camera_tells_leads_to_the_host_we_know(address: str)
         ("rtsp://h:99999/live", ""),
         ("rtsp://h/a b", ""),
         ("rtsp://h/a\nb", ""),
-        ("rtsp:///live", ""),
+        ("rtsp:///live", "rtsp://192.0.2.7/live"),
+        ("rtsp://:8554/live", "rtsp://192.0.2.7:8554/live"),
+        ("rtsp://10.0.0.9:8000:554/live", "rtsp://192.0.2.7:554/live"),
+        ("rtsp://[fe80::1]:80:554/live", "rtsp://192.0.2.7:554/live"),
+        ("rtsp://a:b@10.0.0.9:80:554/live", "rtsp://192.0.2.7:554/live"),
+        ("rtsp://h:/live", "rtsp://192.0.2.7/live"),
+        ("rtsp://h:0/live", ""),
+        ("rtsp://h:x/live", ""),
+        ("rtsp://a@b@h:554/live", "rtsp://192.0.2.7:554/live"),
         ("rtsp://[::1/live", ""),
     ],
 )
@@ -210,3 +219,25 @@ def test_a_cut_off_answer_is_an_error_or_less(book: Book, data: st.DataObject) -
     length = data.draw(st.integers(0, len(whole)))
     with suppress(DeviceError):
         book.decode("media", "GetProfiles", whole[:length])
+
+
+def test_events_of_prefixes_declared_nowhere_are_read(book: Book) -> None:
+    body = (
+        f'<s:Envelope xmlns:s="{SOAP_ENVELOPE}"><s:Header><wsa:Action>a</wsa:Action></s:Header>'
+        "<s:Body>{}</s:Body></s:Envelope>"
+    )
+    made = (
+        "<tev:CreatePullPointSubscriptionResponse><tev:SubscriptionReference><wsa:Address>"
+        "http://h/sub?Idx=0</wsa:Address></tev:SubscriptionReference><wsnt:CurrentTime>"
+        "2025-09-20T10:27:39Z</wsnt:CurrentTime></tev:CreatePullPointSubscriptionResponse>"
+    )
+    answer = book.decode("events", "CreatePullPointSubscription", body.format(made).encode())
+    assert answer["SubscriptionReference"]["Address"]["_value_1"] == "http://h/sub?Idx=0"
+    pulled = (
+        "<tev:PullMessagesResponse><wsnt:NotificationMessage><wsnt:Topic>tns1:VideoSource/"
+        "MotionAlarm</wsnt:Topic><wsnt:Message><tt:Message><tt:Data><tt:SimpleItem "
+        'Name="State" Value="true"/></tt:Data></tt:Message></wsnt:Message>'
+        "</wsnt:NotificationMessage></tev:PullMessagesResponse>"
+    )
+    told = book.decode("pullpoint", "PullMessages", body.format(pulled).encode())
+    assert [(notice.kind, is_on) for notice, is_on in read_notices(told)] == [("motion", True)]
