@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
 
-const { Mover, REPEAT_MS, actionOf, freeToken, isSteering } = await import(
+const { AGAIN_MS, Mover, REPEAT_MS, actionOf, freeToken, isSteering } = await import(
   new URL("../../../www/js/app/lib/mover.js", import.meta.url)
 );
 
@@ -18,6 +18,7 @@ class Server {
       return new Promise((resolve, reject) => this.#answers.push({ resolve, reject }));
     },
     (error) => this.outcomes.push(error),
+    (error) => error.message === "lost",
   );
 
   /** Answer the oldest question. @param {Error} [error] */
@@ -93,6 +94,40 @@ test("a stop that fails is told", async () => {
   assert.deepEqual(server.sent, ["stop"]);
   assert.equal(server.outcomes[0].message, "gone");
   assert.ok(server.mover.isAtRest);
+});
+
+test("a stop that was lost is sent until it arrives, and told once", async () => {
+  const { mover } = server;
+  mover.hold("left");
+  await server.answer();
+  mover.release();
+  await server.answer(new Error("lost"));
+  assert.ok(!mover.isAtRest);
+  mock.timers.tick(AGAIN_MS);
+  await server.answer(new Error("lost"));
+  mock.timers.tick(AGAIN_MS);
+  await server.answer();
+  assert.deepEqual(server.sent, ["left", "stop", "stop", "stop"]);
+  assert.deepEqual(
+    server.outcomes.map((error) => error?.message),
+    [undefined, "lost", undefined],
+  );
+  assert.ok(mover.isAtRest);
+});
+
+test("a stop that never arrives is given up, and gives way to a new motion", async () => {
+  const { mover } = server;
+  mover.stop();
+  for (let times = 0; times < 20 && !mover.isAtRest; times += 1) {
+    await server.answer(new Error("lost"));
+    mock.timers.tick(AGAIN_MS);
+  }
+  assert.equal(server.sent.length, 11);
+  mover.stop();
+  await server.answer(new Error("lost"));
+  mover.hold("up");
+  mock.timers.tick(AGAIN_MS);
+  assert.deepEqual(server.sent.slice(11), ["stop", "up"]);
 });
 
 test("a new motion after one that failed is not stopped", async () => {

@@ -47,7 +47,9 @@ test("elapsed time comes in the largest unit that fits", () => {
 test("a suggested token is a valid one", () => {
   assert.equal(suggestToken("Front door (left)"), "front-door-left");
   assert.equal(suggestToken("Küche"), "kuche");
-  assert.equal(suggestToken("..花园门.."), "");
+  assert.match(suggestToken("花园门"), /^camera-[0-9a-f]{4}$/);
+  assert.notEqual(suggestToken("花园门"), suggestToken("仓库"));
+  assert.equal(suggestToken("  "), "");
   assert.ok(!suggestToken("a--b -- c").includes("--"));
   assert.equal(suggestToken("x".repeat(80)).length, 64);
 });

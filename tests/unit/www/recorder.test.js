@@ -9,15 +9,21 @@ Object.defineProperty(globalThis, "navigator", {
   configurable: true,
 });
 
-const { nameOf, recorderOf, tellAdded, tellRecorder } = await import(
-  new URL("../../../www/js/app/lib/recorder.js", import.meta.url)
-);
+const { kindOf, learnNames, nameOf, recorderOf, tellAdded, tellPlace, tellRecorder } =
+  await import(new URL("../../../www/js/app/lib/recorder.js", import.meta.url));
 
 test("a channel goes by its recorder and its name, a source by its name", () => {
   assert.equal(nameOf({ strName: "Camera 01", strToken: "nvr--1" }), "nvr · Camera 01");
   assert.equal(nameOf({ strName: "", strToken: "nvr--1" }), "nvr · nvr--1");
   assert.equal(nameOf({ strName: "Door", strToken: "door" }), "Door");
   assert.equal(nameOf({ strName: "", strToken: "door" }), "door");
+  learnNames([
+    { strToken: "nvr", strName: "Shop" },
+    { strToken: "old", strName: "" },
+  ]);
+  assert.equal(nameOf({ strName: "Camera 01", strToken: "nvr--1" }), "Shop · Camera 01");
+  assert.equal(nameOf({ strName: "Camera 01", strToken: "old--1" }), "old · Camera 01");
+  learnNames([]);
   assert.equal(recorderOf("nvr--33"), "nvr");
   assert.equal(recorderOf("a-b"), "");
 });
@@ -31,8 +37,18 @@ test("a recorder that was added and is offline is told of, one that is online is
 });
 
 test("a recorder's state is its channels, or why there are none", () => {
-  const recorder = { strToken: "n", strName: "", bFixed: false, nChannels: 4, strReason: "" };
-  assert.equal(tellRecorder({ ...recorder, bOnline: true }), "online, 4 channels");
-  const offline = { ...recorder, bOnline: false, strReason: "no answer" };
-  assert.equal(tellRecorder(offline), "offline: no answer");
+  const four = { strReason: "", nChannels: 4, nChannelsOnline: 4 };
+  assert.equal(tellRecorder({ ...four, bOnline: true }), "Online, 4 channels");
+  const partly = { ...four, bOnline: true, nChannelsOnline: 3 };
+  assert.equal(tellRecorder(partly), "Online, 3 of 4 channels have a picture");
+  const offline = { ...four, bOnline: false, strReason: "no answer" };
+  assert.equal(tellRecorder(offline), "Offline: No answer");
+});
+
+test("a recorder is told by its maker and where it is", () => {
+  const hik = { nType: "H5_DEV_HIK", strDevIpAddress: "192.0.2.7" };
+  assert.equal(tellPlace(hik), "Hikvision · 192.0.2.7");
+  assert.equal(kindOf(hik).call, "AddDeviceHik");
+  assert.equal(tellPlace({ ...hik, nType: "H5_DEV_ELSE" }), "192.0.2.7");
+  assert.equal(kindOf({ nType: "H5_DEV_ELSE" }), undefined);
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { beforeEach, describe, test } from "node:test";
+import { beforeEach, describe, mock, test } from "node:test";
 
 process.env.TZ = "Europe/Berlin"; // clocks change there on 2026-03-29 and 2026-10-25
 const APP = new URL("../../../www/js/app/", import.meta.url);
@@ -23,7 +23,7 @@ const { describePlayback } = await import(new URL("views/screen.js", APP));
 const { describeRoom } = await import(new URL("views/disk.js", APP));
 const recordings = await import(new URL("recordings.js", APP));
 const { Origin } = await import(new URL("origin.js", APP));
-const { Address } = await import(new URL("lib/address.js", APP));
+const { Address, readPlace } = await import(new URL("lib/address.js", APP));
 
 const HOUR = 3_600_000;
 const on = (text) => Date.parse(text);
@@ -650,7 +650,7 @@ describe("recordings of a recorder", () => {
     const before = globalThis.location;
     globalThis.location = { href: "http://cameras.test/playback.html?token=nvr--1&at=x" };
     globalThis.history = {
-      replaceState: (_state, _title, url) => (globalThis.location.href = String(url)),
+      pushState: (_state, _title, url) => (globalThis.location.href = String(url)),
     };
     new Address().choose(true);
     assert.match(globalThis.location.href, /token=nvr--1&at=x&from=device$/);
@@ -658,4 +658,42 @@ describe("recordings of a recorder", () => {
     assert.match(globalThis.location.href, /token=nvr--1&at=x$/);
     globalThis.location = before;
   });
+});
+
+test("a place of a playback goes through its address and back", () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const before = globalThis.location;
+  globalThis.location = { href: "http://cameras.test/playback.html?token=gate" };
+  const steps = [];
+  const write = (_state, _title, url) => (globalThis.location.href = String(url));
+  globalThis.history = {
+    replaceState: write,
+    pushState: (...all) => {
+      steps.push(globalThis.location.href);
+      write(...all);
+    },
+  };
+  const place = () => readPlace(new URL(globalThis.location.href).search);
+  assert.deepEqual(place(), { at: Number.NaN, day: Number.NaN, isDevice: false, way: "" });
+  const address = new Address();
+  const at = new Date(2026, 4, 2, 10, 12, 5).getTime();
+  address.follow(Number.NaN);
+  assert.deepEqual(place().at, Number.NaN);
+  address.follow(at + 300);
+  assert.deepEqual([place().at, place().day], [at, at]);
+  address.follow(at + 1000); // not each second
+  assert.equal(place().at, at);
+  address.turnTo(new Date(2026, 2, 29).getTime());
+  assert.ok(Number.isNaN(place().at));
+  assert.equal(place().day, new Date(2026, 2, 29).getTime());
+  assert.match(steps[0], /at=/); // the way back leads to it
+  address.chooseWay("rtc");
+  address.remember(at);
+  mock.timers.tick(1000);
+  assert.deepEqual(place(), { at, day: at, isDevice: false, way: "rtc" });
+  for (const wrong of ["?at=x&day=y&way=z", "?day=", "?day=1-2-3-4"])
+    assert.ok(Number.isNaN(readPlace(wrong).at), wrong);
+  assert.equal(readPlace("?way=z").way, "");
+  mock.timers.reset();
+  globalThis.location = before;
 });

@@ -64,10 +64,14 @@ export function adoptSession() {
   history.replaceState(null, "", here);
 }
 
-/** Whether this tab signed in as one who may add and delete, as far as the server told. */
+/** Whether whoever looks may add and delete, as far as the server told. */
 export function isAdministrator() {
-  const role = sessionStorage.getItem("h5s_role") || "Administrator";
-  return session() !== "" && role === "Administrator";
+  return sessionStorage.getItem("h5s_role") === "Administrator";
+}
+
+/** Learn what whoever looks may do, where signing in has not told. */
+export async function learnRole() {
+  if (!sessionStorage.getItem("h5s_role")) sessionStorage.setItem("h5s_role", await role());
 }
 
 /** Seconds after which an unused session ends. */
@@ -244,6 +248,29 @@ export async function deleteRecorder(token) {
   await call("DelDevice", { token });
 }
 
+/**
+ * Have a recorder asked with another login. No call changes one: it goes, and is added anew.
+ * @param {string} name of the call that adds it
+ * @param {Record<string, string>} recorder with all parameters of that
+ */
+export async function replaceRecorder(name, recorder) {
+  try {
+    await deleteRecorder(String(recorder["token"]));
+  } catch (error) {
+    if (error instanceof SignInError || error instanceof UnreachableError) throw error;
+    // gone by an earlier try; where it is not, adding is refused and says why
+  }
+  return addRecorder(name, recorder);
+}
+
+/**
+ * The channels of a recorder, those that may be seen.
+ * @param {string} token of the recorder
+ */
+export async function recorderChannels(token) {
+  return /** @type {SourceItem[]} */ ((await call("GetDeviceSrc", { token }))["src"] ?? []);
+}
+
 /** @param {string} token */
 export async function deleteSource(token) {
   await call("DelSrc", { token });
@@ -300,9 +327,17 @@ export async function deletePreset(token, preset) {
   await call("DelPreset", { token, presettoken: preset });
 }
 
-/** The role of whoever looks, signed in or not. */
+/**
+ * The role of whoever looks, signed in or not, for what changes something: a cookie, by which a
+ * page may look, does not count there.
+ */
 export async function role() {
-  return String((await call("GetUserInfo"))["strRole"] ?? "");
+  try {
+    return String((await call("GetUserInfo", {}, { credentials: "omit" }))["strRole"] ?? "");
+  } catch (error) {
+    if (error instanceof SignInError && !session()) return "Viewer";
+    throw error;
+  }
 }
 
 /**

@@ -4,6 +4,7 @@ import { SignInError, adoptSession, description, forgetSession } from "./api.js"
 import { make } from "./lib/dom.js";
 import { t } from "./lib/i18n.js";
 import { language } from "./lib/prefs.js";
+import { shareSession } from "./tabs.js";
 import { mountLogin } from "./views/login.js";
 import { mountReference } from "./views/reference.js";
 
@@ -35,4 +36,5 @@ function showUnreachable() {
 }
 
 adoptSession();
+await shareSession();
 await start();

@@ -1,9 +1,10 @@
 // The page index.html: the wall where it may be seen, else the form to sign in.
 
-import { SignInError, adoptSession, forgetSession, session, sources } from "./api.js";
+import { SignInError, adoptSession, forgetSession, learnRole, session, sources } from "./api.js";
 import { make } from "./lib/dom.js";
 import { t } from "./lib/i18n.js";
 import { language } from "./lib/prefs.js";
+import { shareSession } from "./tabs.js";
 import { mountLogin } from "./views/login.js";
 import { mountWall } from "./views/wall.js";
 
@@ -31,6 +32,7 @@ async function start() {
   const hadSession = session() !== "";
   try {
     const first = await sources();
+    await learnRole();
     const onLanguage = () => void start();
     show((root) => mountWall(root, { first, onSignIn: showLogin, onLanguage }));
   } catch (error) {
@@ -56,4 +58,5 @@ function showUnreachable() {
 }
 
 adoptSession();
+await shareSession();
 await start();

@@ -6,12 +6,16 @@ import {
   adoptSession,
   findSource,
   forgetSession,
+  recorders,
   session,
 } from "./api.js";
+import { readPlace } from "./lib/address.js";
 import { make } from "./lib/dom.js";
 import { t } from "./lib/i18n.js";
 import { language } from "./lib/prefs.js";
+import { learnNames, recorderOf } from "./lib/recorder.js";
 import { Origin } from "./origin.js";
+import { shareSession } from "./tabs.js";
 import { mountLogin } from "./views/login.js";
 import { mountPlayback } from "./views/playback.js";
 
@@ -48,19 +52,15 @@ function showNote(text, isLasting = true) {
 }
 
 async function start() {
-  const query = new URLSearchParams(location.search); // the place in it changes
-  const token = query.get("token");
+  const token = new URLSearchParams(location.search).get("token");
   if (!token) return showNote(t("noToken"));
   const hadSession = session() !== "";
   try {
     const source = await findSource(token);
-    const at = Date.parse(query.get("at") ?? "");
-    const origin = new Origin(
-      token,
-      source?.nType === "H5_CH_DEV",
-      query.get("from") === "device",
-    );
-    show((root) => mountPlayback(root, { token, source, origin, at, onSignIn: showLogin }));
+    const place = readPlace(location.search); // now: it changes
+    const origin = new Origin(token, source?.nType === "H5_CH_DEV", place.isDevice);
+    if (recorderOf(token)) learnNames(await recorders().catch(() => []));
+    show((root) => mountPlayback(root, { token, source, origin, place, onSignIn: showLogin }));
   } catch (error) {
     if (error instanceof SignInError) showLogin(hadSession ? t("expired") : "");
     else if (error instanceof UnreachableError) showNote(t("unreachable"), false);
@@ -69,5 +69,6 @@ async function start() {
 }
 
 adoptSession();
+await shareSession();
 document.documentElement.lang = language() === "zh" ? "zh-CN" : "en";
 await start();

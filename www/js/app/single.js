@@ -1,11 +1,13 @@
 // The pages ws.html, rtc.html and hls.html: one source, as large as the window.
 
-import { SignInError, UnreachableError, adoptSession, sources } from "./api.js";
+import { SignInError, UnreachableError, adoptSession, recorders, sources } from "./api.js";
 import { icon, make } from "./lib/dom.js";
 import { t } from "./lib/i18n.js";
 import { fixedTransport } from "./lib/playing.js";
 import { language } from "./lib/prefs.js";
+import { learnNames, nameOf, recorderOf } from "./lib/recorder.js";
 import { sentence } from "./lib/state.js";
+import { shareSession } from "./tabs.js";
 import { makeStage } from "./views/stage.js";
 
 const POLL_MS = 4000;
@@ -25,10 +27,13 @@ function play(token) {
   const hlsver = new URLSearchParams(location.search).get("ver") === "v2" ? "v2" : "v1";
   const home = make("a", { class: "icon-button", href: "./", title: t("allCameras") });
   home.setAttribute("aria-label", t("allCameras"));
-  home.append(icon("camera"));
+  home.append(icon("wall"));
   const stage = makeStage(token, { fallback: fixedTransport(wish), hlsver, buttons: [home] });
   document.body.replaceChildren(stage.element);
-  void follow(token, stage);
+  void (async () => {
+    if (recorderOf(token)) learnNames(await recorders().catch(() => []));
+    await follow(token, stage);
+  })();
 }
 
 /**
@@ -40,7 +45,7 @@ async function follow(token, stage) {
   try {
     const source = (await sources(token)).find((item) => item.strToken === token);
     if (!source) return end(stage, t("noSource", { token }));
-    document.title = `${source.strName || token} – h5sup`;
+    document.title = `${nameOf(source)} – h5sup`;
     stage.update(source);
   } catch (error) {
     if (error instanceof SignInError) return end(stage, t("needSignIn"), true);
@@ -61,6 +66,7 @@ function end(stage, text, isSignIn = false) {
 }
 
 adoptSession();
+await shareSession();
 document.documentElement.lang = language() === "zh" ? "zh-CN" : "en";
 const token = new URLSearchParams(location.search).get("token");
 if (token) play(token);

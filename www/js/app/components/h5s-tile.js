@@ -1,7 +1,7 @@
 import { pictureUrl } from "../api.js";
 import { icon, iconButton, make } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
-import { nameOf } from "../lib/recorder.js";
+import { nameOf, recorderName } from "../lib/recorder.js";
 import { Viewing, fallbackFor, sourceFigures } from "../lib/playing.js";
 import { describe, isWorthPlaying } from "../lib/state.js";
 
@@ -23,7 +23,8 @@ export class H5sTile extends HTMLElement {
   #pictureAt = -Infinity;
   #picture = make("img", { class: "tile-picture", alt: "", decoding: "async" });
   #video = make("video", { class: "tile-video", tabIndex: -1, "aria-hidden": "true" });
-  #name = make("span", { class: "tile-name" });
+  #recorder = make("bdi", { class: "tile-recorder" });
+  #name = make("bdi", { class: "tile-name" });
   #state = make("span", { class: "chip" });
   #figures = make("span", { class: "tile-figures" });
   #reason = make("p", { class: "tile-reason" });
@@ -35,7 +36,8 @@ export class H5sTile extends HTMLElement {
   connectedCallback() {
     this.className = "tile";
     this.#open.onclick = () => this.#send("enlarge");
-    const foot = make("div", { class: "tile-foot" }, this.#name, this.#figures);
+    const names = make("div", { class: "tile-names" }, this.#recorder, this.#name);
+    const foot = make("div", { class: "tile-foot" }, names, this.#figures);
     const parts = [
       this.#picture,
       this.#video,
@@ -110,7 +112,8 @@ export class H5sTile extends HTMLElement {
     const isResting = this.#isWanted && this.#isResting;
     const shown = describe(source, player, Date.now(), { way: this.#viewing?.way, isResting });
     this.dataset["tone"] = shown.tone;
-    this.#name.textContent = nameOf(source);
+    this.#recorder.textContent = recorderName(source.strToken);
+    this.#name.textContent = source.strName || source.strToken;
     this.#state.textContent = shown.word;
     this.#reason.textContent = shown.detail;
     this.#figures.textContent = this.#figureList(source).join(" · ");
@@ -137,6 +140,7 @@ export class H5sTile extends HTMLElement {
   #label(source, state) {
     const name = nameOf(source);
     this.#open.setAttribute("aria-label", `${t("enlarge", { name })}, ${state.trim()}`);
+    this.#open.title = name;
     this.#past.href = `playback.html?${new URLSearchParams({ token: source.strToken })}`;
     this.#past.title = t("pbOpen", { name });
     this.#past.setAttribute("aria-label", this.#past.title);

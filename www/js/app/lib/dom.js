@@ -70,6 +70,8 @@ const SHAPES = {
   stop: "M7 7h10v10H7z",
   closer: "M11 5a6 6 0 1 0 0 12 6 6 0 0 0 0-12M15.5 15.5L20 20M11 8v6M8 11h6",
   further: "M11 5a6 6 0 1 0 0 12 6 6 0 0 0 0-12M15.5 15.5L20 20M8 11h6",
+  recorder: "M3 6h18v12H3zM3 13h18M7 16h.1M11 16h6",
+  wall: "M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z",
   camera: "M3 7h12v10H3zM15 11l6-3v8l-6-3",
 };
 

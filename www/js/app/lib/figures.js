@@ -1,4 +1,5 @@
 import { t } from "./i18n.js";
+import { md5 } from "./md5.js";
 
 /**
  * @param {number} kbps
@@ -42,14 +43,15 @@ export function elapsed(since, nowMs) {
 }
 
 /**
- * A token made from a name: what may not stand in one becomes a dash.
+ * A token made from a name: what may not stand in one becomes a dash. A name of other letters gets a number.
  * @param {string} name
  */
 export function suggestToken(name) {
   const plain = name.normalize("NFKD").replace(/[\u0300-\u036f]/g, "");
-  return plain
+  const token = plain
     .replace(/[^A-Za-z0-9_.]+/g, "-")
     .replace(/^[-.]+|[-.]+$/g, "")
     .toLowerCase()
     .slice(0, 64);
+  return token || (name.trim() && `camera-${md5(name.trim()).slice(0, 4)}`);
 }

@@ -2,6 +2,9 @@
 
 /** The server stops a camera that is not asked for again within 10 s. */
 export const REPEAT_MS = 3000;
+/** A stop that was lost on the way is sent again until the server stops the camera by itself. */
+export const AGAIN_MS = 1000;
+const AGAIN_AT_MOST = 10;
 
 /**
  * Sends one command after another, of those that wait the newest: a stop must not come before
@@ -12,6 +15,9 @@ export class Mover {
   #send;
   /** @type {(error: unknown) => void} */
   #onOutcome;
+  /** @type {(error: unknown) => boolean} */
+  #isLost;
+  #lost = 0; // stops in a row
   #held = "";
   #wish = "";
   #isBusy = false;
@@ -22,10 +28,12 @@ export class Mover {
   /**
    * @param {(action: string) => Promise<unknown>} send raises what is handed on
    * @param {(error: unknown) => void} onOutcome what failed, null for what did not
+   * @param {(error: unknown) => boolean} [isLost] whether a command may not have arrived
    */
-  constructor(send, onOutcome) {
+  constructor(send, onOutcome, isLost = () => false) {
     this.#send = send;
     this.#onOutcome = onOutcome;
+    this.#isLost = isLost;
   }
 
   /** What is held down; "" for nothing. */
@@ -35,7 +43,7 @@ export class Mover {
 
   /** Whether nothing is held and the last stop has arrived. */
   get isAtRest() {
-    return !this.#held && !this.#isBusy;
+    return !this.#held && !this.#isBusy && !this.#lost;
   }
 
   /** Move until release(). @param {string} action */
@@ -59,6 +67,7 @@ export class Mover {
   /** Forget what is held without a word: somebody else sends the stop. */
   abandon() {
     this.#held = this.#wish = "";
+    this.#lost = 0;
     clearTimeout(this.#timer);
   }
 
@@ -67,6 +76,7 @@ export class Mover {
     clearTimeout(this.#timer);
     this.#wish = action;
     this.#isQuiet = false;
+    this.#lost = 0;
     if (!this.#isBusy) void this.#work();
   }
 
@@ -78,13 +88,25 @@ export class Mover {
       this.#wish = "";
       try {
         await this.#send(action);
-        if (!isQuiet) this.#onOutcome(null);
+        if (!isQuiet || this.#lost) this.#onOutcome(null);
+        this.#lost = 0;
       } catch (error) {
         if (!isQuiet) this.#fail(action, error);
+        if (action === "stop" && this.#isLost(error) && !this.#wish) this.#sendStopAgain();
       }
     }
     this.#isBusy = false;
     if (this.#held) this.#timer = setTimeout(() => this.#want(this.#held), REPEAT_MS);
+  }
+
+  #sendStopAgain() {
+    this.#lost += 1;
+    if (this.#lost > AGAIN_AT_MOST) return void (this.#lost = 0);
+    this.#timer = setTimeout(() => {
+      this.#wish = "stop";
+      this.#isQuiet = true;
+      void this.#work();
+    }, AGAIN_MS);
   }
 
   /**

@@ -95,6 +95,7 @@ export class Playback {
 
   /** Go on over another transport at the same picture. @param {"ws" | "rtc"} way */
   choose(way) {
+    if (!playbackWays().includes(way)) return;
     const [day, ms] = [this.#day, this.position];
     this.#way = way;
     if (this.#player && day) this.open(day, ms);

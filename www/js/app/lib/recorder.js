@@ -10,14 +10,41 @@ import { sentence } from "./state.js";
  * @property {boolean} bOnline
  * @property {string} strReason why it is offline
  * @property {number} nChannels
+ * @property {number} nChannelsOnline
+ * @property {string} nType
+ * @property {string} strUser
+ * @property {string} strDevIpAddress
+ * @property {string} strDevPort
+ * @property {number} nHttpPort 0: found by trying
+ * @property {number} nRtspPort
+ * @property {boolean} bEnableAudio
  * @property {boolean} bFixed stands in config.json, so it can't be deleted here
  */
 
-/** @type {Record<string, { call: string, port: string }>} how each kind is added, and its usual port */
+/** @type {Record<string, { call: string, port: string, type: string, maker: string }>} how each kind is added, its usual port, what GetDevice calls it */
 export const KINDS = {
-  hik: { call: "AddDeviceHik", port: "8000" },
-  dahua: { call: "AddDeviceDh", port: "37777" },
+  hik: { call: "AddDeviceHik", port: "8000", type: "H5_DEV_HIK", maker: "Hikvision" },
+  dahua: { call: "AddDeviceDh", port: "37777", type: "H5_DEV_DH", maker: "Dahua" },
 };
+
+/** @type {Map<string, string>} what recorders are called, by token, as far as the server has told */
+const names = new Map();
+
+/** Remember what recorders are called. @param {Pick<Recorder, "strToken" | "strName">[]} recorders */
+export function learnNames(recorders) {
+  names.clear();
+  for (const { strToken, strName } of recorders) if (strName) names.set(strToken, strName);
+}
+
+/** Which kind of recorder it is, if one that these pages know. @param {Pick<Recorder, "nType">} recorder */
+export function kindOf({ nType }) {
+  return Object.values(KINDS).find(({ type }) => type === nType);
+}
+
+/** Whose it is and where. @param {Recorder} recorder */
+export function tellPlace(recorder) {
+  return [kindOf(recorder)?.maker, recorder.strDevIpAddress].filter(Boolean).join(" · ");
+}
 
 /**
  * What follows what was said of a recorder that was added: why it is offline, or nothing.
@@ -28,11 +55,11 @@ export function tellAdded(answer) {
   return rest && t("recorderAdded", { rest: sentence(rest.replace(/^but /, "")) });
 }
 
-/** How a recorder fares. @param {Recorder} recorder */
-export function tellRecorder({ bOnline, strReason, nChannels }) {
-  return bOnline
-    ? t("recorderOnline", { n: nChannels })
-    : t("recorderOffline", { why: strReason });
+/** How a recorder fares. @param {Pick<Recorder, "bOnline" | "strReason" | "nChannels" | "nChannelsOnline">} recorder */
+export function tellRecorder({ bOnline, strReason, nChannels, nChannelsOnline }) {
+  if (!bOnline) return t("recorderOffline", { why: sentence(strReason) });
+  const isAll = nChannelsOnline === nChannels;
+  return t(isAll ? "recorderOnline" : "recorderPartly", { n: nChannels, online: nChannelsOnline });
 }
 
 /** The recorder's part of a channel's token, or "". @param {string} token */
@@ -41,11 +68,16 @@ export function recorderOf(token) {
   return channel === undefined ? "" : (recorder ?? "");
 }
 
+/** What the recorder of a channel is called; "" of what is no channel. @param {string} token */
+export function recorderName(token) {
+  const recorder = recorderOf(token);
+  return names.get(recorder) ?? recorder;
+}
+
 /**
  * What a source is called: a channel with its recorder, for each of those has a "Camera 01".
  * @param {{ strName: string, strToken: string }} source
  */
 export function nameOf({ strName, strToken }) {
-  const recorder = recorderOf(strToken);
-  return recorder ? `${recorder} · ${strName || strToken}` : strName || strToken;
+  return [recorderName(strToken), strName || strToken].filter(Boolean).join(" · ");
 }

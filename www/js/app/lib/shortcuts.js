@@ -1,3 +1,5 @@
+const SKIP_MS = 10_000;
+
 /**
  * Keys that work wherever nothing else takes them.
  * @param {Record<string, () => void>} keys " " does not fire on buttons, which it presses
@@ -20,4 +22,20 @@ function press(keys, event) {
   if (!act) return;
   event.preventDefault();
   act();
+}
+
+/**
+ * The keys of a playback.
+ * @param {{ toggle: () => void, skip: (ms: number) => void, toRecording: (direction: number) => void }} actions
+ * @returns {Record<string, () => void>}
+ */
+export function playbackKeys({ toggle, skip, toRecording }) {
+  return {
+    " ": toggle,
+    k: toggle,
+    j: () => skip(-SKIP_MS),
+    l: () => skip(SKIP_MS),
+    n: () => toRecording(1),
+    p: () => toRecording(-1),
+  };
 }

@@ -101,6 +101,10 @@ export function makeDeck(actions) {
       isDevice = isOfDevice;
       offer();
     },
+    /** Over which transport it plays. @param {"ws" | "rtc"} used */
+    showWay(used) {
+      way.value = used;
+    },
     /** @param {boolean} isRecording by hand */
     recording(isRecording) {
       record.classList.toggle("is-on", isRecording);

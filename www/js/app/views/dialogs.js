@@ -10,7 +10,7 @@ import {
 import { make } from "../lib/dom.js";
 import { suggestToken } from "../lib/figures.js";
 import { t } from "../lib/i18n.js";
-import { KINDS, nameOf, recorderOf, tellAdded } from "../lib/recorder.js";
+import { KINDS, nameOf, recorderName, recorderOf, tellAdded } from "../lib/recorder.js";
 import { field } from "./field.js";
 import { openForm } from "./form.js";
 import { makeOnvif } from "./onvif.js";
@@ -54,7 +54,7 @@ export function openAdd(onDone) {
     name.dispatchEvent(new Event("input"));
   };
   const onvif = makeOnvif({ user, password, onFound });
-  const recorder = makeRecorder(onDone);
+  const recorder = makeRecorder();
   kind.onchange = () => {
     const isFile = kind.value === "file";
     const isOnvif = kind.value === "onvif";
@@ -62,7 +62,7 @@ export function openAdd(onDone) {
     onvif.head.hidden = onvif.foot.hidden = !isOnvif;
     onvif.enable(isOnvif);
     const isRecorder = kind.value in KINDS;
-    recorder.head.hidden = recorder.foot.hidden = !isRecorder;
+    recorder.head.hidden = !isRecorder;
     recorder.enable(isRecorder ? kind.value : "");
     urlLabel.hidden = url.disabled = isOnvif || isRecorder;
     const [label, hint] = isFile ? [t("file"), t("fileHint")] : [t("url"), t("urlHint")];
@@ -103,7 +103,6 @@ export function openAdd(onDone) {
     onvif.foot,
     field(t("token"), token, t("tokenHint")),
     make("label", { class: "check" }, audio, make("span", {}, t("audio"))),
-    recorder.foot,
   );
   name.focus();
 }
@@ -121,7 +120,9 @@ export function openDelete(source, onDone) {
     onDone();
   };
   const title = t(recorder ? "recorderDeleteTitle" : "deleteTitle");
-  const text = recorder ? t("recorderDelete", { name: recorder }) : t("deleteText", { name });
+  const text = recorder
+    ? t("recorderDelete", { name: recorderName(source.strToken) })
+    : t("deleteText", { name });
   openForm({ title, action: t("deleteYes"), isDanger: true, act }, make("p", {}, text));
 }
 

@@ -1,7 +1,19 @@
 import { dateName } from "../lib/day.js";
+import { make } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { size } from "../lib/span.js";
 import { sentence } from "../lib/state.js";
+import { room } from "../recordings.js";
+
+/** The line that says so. @param {string} token */
+export function makeRoom(token) {
+  const element = make("p", { class: "muted playback-disk" });
+  /** Ask, and say it. */
+  const show = async () => {
+    element.textContent = describeRoom(await room(token)).join(" ");
+  };
+  return { element, show };
+}
 
 /**
  * What the recordings take and how long there is room, in a line or two.

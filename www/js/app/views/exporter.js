@@ -88,7 +88,9 @@ export function makeExporter(token, onRange) {
       day = of;
       api.update(given);
       onRange(given);
-      if (given) from.input.focus({ preventScroll: true });
+      if (!given) return;
+      from.input.focus({ preventScroll: true });
+      element.scrollIntoView({ block: "nearest" });
     },
     /** The range was set elsewhere. @param {Stretch | null} given */
     update(given) {

@@ -26,9 +26,10 @@ const HINTS = { ws: "transportWsHint", rtc: "transportRtcHint", hls: "transportH
 /**
  * The bar above the wall.
  * @param {HTMLElement} count says how many are online
+ * @param {HTMLElement} recorders opens what there is of them
  * @param {HeaderActions} actions
  */
-export function makeHeader(count, actions) {
+export function makeHeader(count, recorders, actions) {
   const add = make(
     "button",
     { type: "button", class: "button is-primary is-compact", on: { click: actions.onAdd } },
@@ -52,6 +53,7 @@ export function makeHeader(count, actions) {
     count,
     make("div", { class: "spacer" }),
     isAdministrator() ? add : null,
+    recorders,
     transportChoice(actions.onTransport),
     words,
     iconButton("sun", t("theme"), toggleTheme),

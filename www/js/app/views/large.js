@@ -8,7 +8,7 @@ import { makeStage } from "./stage.js";
  * One source over the whole wall.
  * @param {import("../api.js").SourceItem} source
  * @param {() => void} onClose
- * @returns {(source: import("../api.js").SourceItem) => void} tells it what the server says now
+ * @returns {{ update: (source: import("../api.js").SourceItem) => void, close: () => void }} update tells it what the server says now
  */
 export function openLarge(source, onClose) {
   const token = source.strToken;
@@ -31,5 +31,5 @@ export function openLarge(source, onClose) {
   dialog.showModal();
   close.focus();
   stage.update(source);
-  return stage.update;
+  return { update: stage.update, close: () => dialog.close() };
 }

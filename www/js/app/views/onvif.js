@@ -55,6 +55,7 @@ export function makeOnvif({ user, password, onFound }) {
 function makePlace() {
   const host = make("input", { name: "host", required: true, spellcheck: false, maxLength: 255 });
   host.autocapitalize = "off";
+  host.placeholder = "192.168.1.64";
   const port = make("input", { name: "port", type: "number", required: true, value: "80" });
   port.min = "1";
   port.max = "65535";

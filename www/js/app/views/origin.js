@@ -13,17 +13,20 @@ export function makeOriginChoice(origin, onChange) {
   element.setAttribute("aria-label", t("pbOrigin"));
   element.append(own, device);
   element.hidden = !origin.hasDevice;
-  element.value = origin.isDevice ? "device" : "server";
+  const show = () => (element.value = origin.isDevice ? "device" : "server");
+  show();
   /** @param {boolean} isDevice */
   const choose = (isDevice) => {
     origin.isDevice = isDevice;
-    element.value = isDevice ? "device" : "server";
+    show();
     onChange();
   };
   element.onchange = () => choose(element.value === "device");
 
   return {
     element,
+    /** Show what was chosen elsewhere. */
+    show,
     /**
      * Where the recorder alone has a day, say so.
      * @param {import("../lib/daybook.js").DayBook} book

@@ -33,6 +33,7 @@ export function makePad(token) {
   const mover = new Mover(
     (action) => api.ptz(token, action, speed.value),
     (error) => tell(error),
+    (error) => error instanceof api.UnreachableError,
   );
   /** @param {unknown} error */
   const tell = (error) => {

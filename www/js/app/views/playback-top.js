@@ -1,6 +1,7 @@
 import { icon, iconButton, make } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { toggleTheme } from "../lib/prefs.js";
+import { nameOf } from "../lib/recorder.js";
 
 /**
  * The bar above a playback: the source, and the day that is shown.
@@ -10,10 +11,10 @@ import { toggleTheme } from "../lib/prefs.js";
  * @param {HTMLElement} days
  */
 export function makePlaybackTop(token, source, choice, days) {
-  const name = source?.strName || token;
+  const name = nameOf(source ?? { strName: "", strToken: token });
   const home = make("a", { class: "icon-button", href: "./", title: t("allCameras") });
   home.setAttribute("aria-label", t("allCameras"));
-  home.append(icon("camera"));
+  home.append(icon("wall"));
   const chip = make("span", { class: "chip playback-recorded", hidden: true }, t("pbRecorded"));
   const live = make("a", { class: "button is-compact", hidden: !source }, t("stateLive"));
   live.href = `ws.html?${new URLSearchParams({ token })}`;
@@ -21,7 +22,7 @@ export function makePlaybackTop(token, source, choice, days) {
     "header",
     { class: "top" },
     home,
-    make("h1", { class: "playback-name" }, name),
+    make("h1", { class: "playback-name", dir: "auto", title: name }, name),
     chip,
     days,
     choice,

@@ -1,17 +1,17 @@
 import * as api from "../api.js";
 import { H5sTimeline } from "../components/h5s-timeline.js";
-import { Address } from "../lib/address.js";
+import { Address, readPlace } from "../lib/address.js";
 import { dayOf } from "../lib/day.js";
 import { DayPlayer } from "../lib/dayplayer.js";
 import { make } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { Playback } from "../lib/playback.js";
-import { watchKeys } from "../lib/shortcuts.js";
+import { playbackKeys, watchKeys } from "../lib/shortcuts.js";
 import { clip } from "../lib/span.js";
 import * as recordings from "../recordings.js";
 import { makeDayBar } from "./daybar.js";
 import { makeDeck } from "./deck.js";
-import { describeRoom } from "./disk.js";
+import { makeRoom } from "./disk.js";
 import { explain, makeExporter } from "./exporter.js";
 import { makeNote } from "./note.js";
 import { makeOriginChoice } from "./origin.js";
@@ -21,29 +21,24 @@ import { makeScreen } from "./screen.js";
 const TICK_MS = 200;
 const POLL_MS = 4000;
 const ROOM_MS = 60_000;
-const SKIP_MS = 10_000;
 const EXPORT_MS = 60_000;
 
 /**
  * Days of one source, as they were recorded.
  * @param {HTMLElement} root
- * @param {{ token: string, source: api.SourceItem | null, origin: import("../origin.js").Origin, at: number, onSignIn: (note: string) => void }} options
- *   source is null when only its recordings are left; at is NaN for the newest
+ * @param {{ token: string, source: api.SourceItem | null, origin: import("../origin.js").Origin, place: import("../lib/address.js").Place, onSignIn: (note: string) => void }} options
+ *   source is null when only its recordings are left
  * @returns {() => void} takes the view away
  */
-export function mountPlayback(root, { token, source, origin, at, onSignIn }) {
+export function mountPlayback(root, { token, source, origin, place, onSignIn }) {
   const gone = new AbortController();
   const address = new Address();
   const note = makeNote();
   const screen = makeScreen();
   const timeline = new H5sTimeline();
-  const room = make("p", { class: "muted playback-disk" });
+  const room = makeRoom(token);
   const playback = new Playback(screen.video, token, () => refresh());
-  const player = new DayPlayer(
-    playback,
-    (day) => origin.ask(day),
-    dayOf(Number.isNaN(at) ? Date.now() : at),
-  );
+  const player = new DayPlayer(playback, (day) => origin.ask(day), dayOf(place.day || Date.now()));
   const exporter = makeExporter(token, (range) => timeline.mark(range));
 
   /** Bring words, buttons and the place that is shown up to date. */
@@ -58,6 +53,7 @@ export function mountPlayback(root, { token, source, origin, at, onSignIn }) {
     deck.recording(book.isRecordedByHand);
     screen.update(playback, book);
     timeline.moveTo(position);
+    address.follow(position);
   };
   /**
    * Do what may fail, and say so.
@@ -107,6 +103,7 @@ export function mountPlayback(root, { token, source, origin, at, onSignIn }) {
     timeline.jumpTo(to);
     address.remember(to);
   };
+  const toggle = () => player.toggle();
   const skip = (/** @type {number} */ ms) => goTo(playback.position + ms);
   const toRecording = (/** @type {number} */ direction) => {
     const start = player.book.beside(player.place, direction);
@@ -134,17 +131,24 @@ export function mountPlayback(root, { token, source, origin, at, onSignIn }) {
     await attempt(async () => top.update((await api.findSource(token))?.bRec === true));
     if (player.isGrowing && origin.isDue) await load();
   };
-  const showRoom = () =>
-    attempt(async () => {
-      room.textContent = describeRoom(await recordings.room(token)).join(" ");
-    });
+  /** The browser's way back was taken, or the way on. */
+  const goBack = () => {
+    const back = readPlace(location.search);
+    origin.isDevice = origin.hasDevice && back.isDevice;
+    choice.show();
+    void showDay(dayOf(back.day || Date.now()), back.at);
+  };
+  const showRoom = () => attempt(room.show);
 
   const deck = makeDeck({
-    onPlay: () => player.toggle(),
+    onPlay: toggle,
     onSkip: skip,
     onRecording: toRecording,
     onSpeed: (speed) => playback.setSpeed(speed),
-    onWay: (way) => playback.choose(way),
+    onWay: (way) => {
+      playback.choose(way);
+      address.chooseWay(way);
+    },
     onSnapshot: () => void attempt(snap),
     onExport: offerExport,
     onRecord: () => void attempt(record),
@@ -152,30 +156,26 @@ export function mountPlayback(root, { token, source, origin, at, onSignIn }) {
   });
   const days = makeDayBar({
     recorded: (year, month) => origin.days(year, month),
-    onDay: (day) => void showDay(day),
+    onDay: (day) => {
+      address.turnTo(day.start);
+      void showDay(day);
+    },
   });
   const choice = makeOriginChoice(origin, () => {
     address.choose(origin.isDevice);
     void showDay(player.book.day, player.goal);
   });
   const top = makePlaybackTop(token, source, choice.element, days.element);
-  const parts = [timeline, note.element, deck.element, exporter.element, room];
+  const parts = [timeline, note.element, deck.element, exporter.element, room.element];
   const main = make("main", { class: "playback-main" }, screen.element, ...parts);
   const view = make("div", { class: "playback" }, top.element, main);
   timeline.hear({ seek: goTo, range: exporter.update, gap: note.gap });
-  watchKeys(
-    {
-      " ": () => player.toggle(),
-      k: () => player.toggle(),
-      j: () => skip(-SKIP_MS),
-      l: () => skip(SKIP_MS),
-      n: () => toRecording(1),
-      p: () => toRecording(-1),
-    },
-    gone.signal,
-  );
+  watchKeys(playbackKeys({ toggle, skip, toRecording }), gone.signal);
+  window.addEventListener("popstate", goBack, { signal: gone.signal });
   root.append(view);
-  void showDay(player.book.day, at);
+  if (place.way) playback.choose(place.way);
+  deck.showWay(playback.way);
+  void showDay(player.book.day, place.at);
   void showRoom();
   void attempt(async () => deck.allow((await api.role()) !== "Viewer"));
   const timers = [

@@ -1,6 +1,7 @@
 import { icon, iconButton, make } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { Viewing, sourceFigures } from "../lib/playing.js";
+import { nameOf } from "../lib/recorder.js";
 import { describe, isWorthPlaying } from "../lib/state.js";
 import { makePad } from "./pad.js";
 
@@ -21,16 +22,15 @@ export function makeStage(token, { fallback, hlsver, buttons }) {
   let source = null;
   let wasPlaying = false;
   const video = make("video", { class: "stage-video", id: "video", tabIndex: -1 });
-  const name = make("h1", { class: "stage-name" }, token);
+  const name = make("h1", { class: "stage-name", dir: "auto" }, token);
   const chip = make("span", { class: "chip" });
   const figures = make("span", { class: "stage-figures" });
   const reason = make("p", { class: "stage-reason", role: "status" });
   const sound = iconButton("silent", t("soundOn"), () => (video.muted = !video.muted));
   const full = iconButton("full", t("fullScreen"), () => void toggleFullScreen(element));
   const title = make("div", { class: "stage-title" }, name, chip);
-  const past = make("a", { class: "icon-button", title: t("pbOpen", { name: token }) });
+  const past = make("a", { class: "icon-button" });
   past.href = `playback.html?${new URLSearchParams({ token })}`;
-  past.setAttribute("aria-label", past.title);
   past.append(icon("history"));
   const pad = makePad(token);
   const shownButtons = [pad.button, sound, full, past, ...buttons];
@@ -44,7 +44,9 @@ export function makeStage(token, { fallback, hlsver, buttons }) {
     const item = source ?? { strToken: token, strName: token, nType: "", bOnline: true };
     const shown = describe(item, state, Date.now(), { way: viewing.way });
     element.dataset["tone"] = shown.tone;
-    name.textContent = item.strName || token;
+    name.textContent = name.title = nameOf(item);
+    past.title = t("pbOpen", { name: name.title });
+    past.setAttribute("aria-label", past.title);
     chip.textContent = shown.word;
     reason.textContent = shown.detail;
     const isPlaying = state === "playing";

@@ -1,14 +1,17 @@
 import * as api from "../api.js";
 import { H5sTile } from "../components/h5s-tile.js";
-import { icon, iconButton, make } from "../lib/dom.js";
+import { make } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { whoRests } from "../lib/places.js";
 import { fallbackFor } from "../lib/playing.js";
 import { openAdd, openDelete, openPassword } from "./dialogs.js";
+import { makeEnlarged } from "./enlarged.js";
 import { makeHeader } from "./header.js";
-import { openLarge } from "./large.js";
+import { makeRecorders } from "./recorders.js";
+import { emptyNote, nag } from "./wall-notes.js";
 
 const POLL_MS = 4000;
+const RECORDERS_MS = 20_000;
 const SIZES = ["one", "two", "few", "few", "six", "six", "nine", "nine", "nine"]; // for the styles
 const CROWD = 4; // more tiles than this play the sub input
 
@@ -24,15 +27,13 @@ export function mountWall(root, { first, onSignIn, onLanguage }) {
   const tiles = new Map();
   /** @type {Set<Element>} */
   const inView = new Set();
-  /** @type {{ token: string, update: (source: import("../api.js").SourceItem) => void } | null} */
-  let large = null;
   const count = make("p", { class: "count muted", role: "status" });
   const note = make("p", { class: "banner is-bad", role: "alert", hidden: true });
   const wall = make("main", { class: "wall", "aria-label": t("title") });
 
   const refreshPlay = () => {
     const shown = [...tiles].map(([token, tile]) => ({
-      isWanted: !large && inView.has(tile),
+      isWanted: !enlarged.isOpen && inView.has(tile),
       overHls: fallbackFor(token).transport === "hls",
       isWorthPlaying: tile.isWorthPlaying,
     }));
@@ -41,6 +42,11 @@ export function mountWall(root, { first, onSignIn, onLanguage }) {
       tile.play(shown[index]?.isWanted ?? false, rests[index] ?? false),
     );
   };
+  const enlarged = makeEnlarged({
+    find: (token) => tiles.get(token)?.source ?? null,
+    onChange: refreshPlay,
+    signal: gone.signal,
+  });
   const viewer = new IntersectionObserver(
     (entries) => {
       for (const { target, isIntersecting } of entries)
@@ -62,8 +68,7 @@ export function mountWall(root, { first, onSignIn, onLanguage }) {
     count.textContent = items.length ? t("online", { online, all: items.length }) : "";
     wall.classList.toggle("is-empty", items.length === 0);
     wall.dataset["size"] = SIZES[items.length - 1] ?? "many";
-    const enlarged = items.find((item) => item.strToken === large?.token);
-    if (enlarged) large?.update(enlarged);
+    enlarged.update();
   };
   /** @param {import("../api.js").SourceItem} item */
   const tileOf = (item) => {
@@ -98,25 +103,23 @@ export function mountWall(root, { first, onSignIn, onLanguage }) {
       note.hidden = false;
     }
   };
-  const repoll = () => void poll();
+  const repoll = () => {
+    void poll();
+    void recorders.poll();
+  };
+  const recorders = makeRecorders(repoll);
   const renag = () => void nag(view, header);
 
   wall.addEventListener("enlarge", (event) => {
     const source = event.target instanceof H5sTile ? event.target.source : null;
-    if (!source) return;
-    const update = openLarge(source, () => {
-      large = null;
-      refreshPlay();
-    });
-    large = { token: source.strToken, update };
-    refreshPlay();
+    if (source) enlarged.open(source);
   });
   wall.addEventListener("remove", (event) => {
     const source = event.target instanceof H5sTile ? event.target.source : null;
     if (source) openDelete(source, repoll);
   });
 
-  const header = makeHeader(count, {
+  const header = makeHeader(count, recorders.button, {
     onTransport: () => {
       tiles.forEach((tile) => tile.play(false, false));
       refreshPlay();
@@ -130,9 +133,12 @@ export function mountWall(root, { first, onSignIn, onLanguage }) {
   const view = make("div", { class: "wall-page" }, header, note, wall, emptyNote());
   root.append(view);
   show(first);
+  enlarged.follow();
+  void recorders.poll();
   renag();
   const timers = [
-    setInterval(repoll, POLL_MS),
+    setInterval(() => void poll(), POLL_MS),
+    setInterval(() => void recorders.poll(), RECORDERS_MS),
     setInterval(() => tiles.forEach((tile) => tile.check()), 1000),
     setInterval(() => void api.stayAlive(), (api.sessionTimeout() * 1000) / 3),
   ];
@@ -143,34 +149,4 @@ export function mountWall(root, { first, onSignIn, onLanguage }) {
     viewer.disconnect();
     view.remove();
   };
-}
-
-/** What stands where tiles would. */
-function emptyNote() {
-  const hint = t(api.isAdministrator() ? "emptyHint" : "emptyViewer");
-  const words = [make("h2", {}, t("empty")), make("p", { class: "muted" }, hint)];
-  return make("div", { class: "empty" }, icon("camera"), ...words);
-}
-
-/**
- * Remind of the default password until it is changed.
- * @param {HTMLElement} view
- * @param {HTMLElement} after
- */
-async function nag(view, after) {
-  view.querySelector(".banner.is-nag")?.remove();
-  const isDefault = await api.hasDefaultPassword().catch(() => false);
-  if (!isDefault || !view.isConnected) return;
-  const hide = iconButton("close", t("dismiss"), () => banner.remove());
-  const change = make("button", { type: "button", class: "button is-compact" }, t("changeIt"));
-  change.onclick = () => openPassword(() => void nag(view, after));
-  const banner = make(
-    "div",
-    { class: "banner is-nag", role: "note" },
-    make("p", {}, t("defaultPassword")),
-    make("div", { class: "spacer" }),
-    change,
-    hide,
-  );
-  after.after(banner);
 }
