@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from playwright.async_api import Page, expect
 
+from tests.e2e.browser import complaints_of, open_browser
 from tests.e2e.client import Client
 from tests.e2e.server import Server
+from tests.e2e.test_playback_page import SHOWS_PICTURES
+from tests.e2e.test_recorder_page import BEGIN
 from tests.fakes.clips import Clips
 from tests.fakes.dahua_recorder import FakeDahua, Recorded, Slot, rtsp_paths
 from tests.fakes.rtsp_camera import RtspCamera
@@ -89,6 +93,30 @@ async def test_a_recorder_is_added_watched_steered_and_searched(
             await viewer.command("H5_START")
             await viewer.until_pictures(20)
         assert (await viewer.indexes())[0] == 75, "3 s after the hour, by the device's clock"
+
+        local = BEGIN.replace(tzinfo=None) + timedelta(hours=8)
+        fake.recordings[2] = [Recorded(local, local + timedelta(minutes=20), "Event")]
+        async with open_browser(tmp_path / "profile") as browser:
+            await play_on_the_page(await browser.new_page(), server, client.session)
         assert fake.finders == {}
         assert fake.wrong_logins == 0
         assert PASSWORD not in server.log
+
+
+async def play_on_the_page(page: Page, server: Server, session: str) -> None:
+    """Find yesterday by the calendar, and play what the recorder has of it."""
+    complaints = complaints_of(page)
+    place = f"token=nvr--2&from=device&session={session}"
+    await page.goto(f"{server.base}/playback.html?{place}&day={BEGIN - timedelta(days=1):%Y-%m-%d}")
+    await expect(page.get_by_role("heading", name="Shop · Yard 大门")).to_be_visible()
+    reason = page.locator(".screen-reason")
+    await expect(reason).to_have_text("The recorder has nothing of this day.")
+    await page.get_by_title("Choose a day").click()
+    await expect(page.locator(".has-alarm")).to_have_count(1)
+    await page.locator(".has-alarm").click()
+    await page.wait_for_function(SHOWS_PICTURES)
+    await expect(page.locator(".timeline-bar.is-alarm")).to_have_count(1)
+    await expect(page.locator(".deck-time")).to_contain_text("10:00:0")
+    await page.go_back()  # a day is a step
+    await expect(reason).to_have_text("The recorder has nothing of this day.")
+    assert complaints == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from playwright.async_api import expect
 
 from tests.e2e.browser import complaints_of, open_browser
 from tests.e2e.client import Client
@@ -38,55 +39,65 @@ async def test_a_recorder_is_added_seen_and_deleted(clips: Clips, tmp_path: Path
         await page.fill("input[name=user]", "admin")
         await page.fill("input[name=password]", "12345")
         await page.keyboard.press("Enter")
-        for name, http_port, password in (
-            ("Broken", "1", hik.password),
-            ("Shop", str(hik.port), hik.password),
-        ):
-            await page.click("header .button.is-primary")
-            await page.select_option("select[name=kind]", "hik")
-            assert await page.input_value("input[name=recorder-port]") == "8000"
-            await page.fill("input[name=recorder-host]", "127.0.0.1")
-            await page.locator("summary:visible", has_text="More").click()
-            await page.fill("input[name=recorder-http]", http_port)
-            await page.fill("input[name=recorder-rtsp]", str(rtsp.port))
-            await page.fill("input[name=name]", name)
-            await page.fill("input[name=camera-user]", hik.user)
-            await page.fill("input[name=camera-password]", password)
-            assert await page.evaluate("document.documentElement.scrollWidth") <= 360
-            await page.screenshot(path=tmp_path / f"dialog-{name}.png")
-            await page.get_by_role("button", name="Add", exact=True).press("Enter")
-            if name == "Broken":
-                await page.get_by_text("The recorder was added. It is offline: ").wait_for()
-                await page.screenshot(path=tmp_path / "offline.png")
-                await page.keyboard.press("Escape")
+        await page.click("header .button.is-primary")
+        await page.select_option("select[name=kind]", "hik")
+        assert await page.input_value("input[name=recorder-port]") == "8000"
+        await page.fill("input[name=recorder-host]", "127.0.0.1")
+        await page.locator("summary:visible", has_text="More").click()
+        await page.fill("input[name=recorder-http]", str(hik.port))
+        await page.fill("input[name=recorder-rtsp]", str(rtsp.port))
+        await page.fill("input[name=name]", "Shop 1")
+        await page.fill("input[name=camera-user]", hik.user)
+        await page.fill("input[name=camera-password]", "wrong")
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+        await page.screenshot(path=tmp_path / "dialog.png")
+        await page.get_by_role("button", name="Add", exact=True).press("Enter")
+        await page.get_by_text("The recorder was added. It is offline: ").wait_for()
+        await page.keyboard.press("Escape")
 
-        await page.get_by_text("shop · Till").wait_for()
+        # it has no tile, but the list of recorders says so and takes another login
+        await page.get_by_role("button", name="Recorders, 1 offline").press("Enter")
+        await expect(page.locator(".recorders .is-bad")).to_contain_text("refuses the user name")
+        await page.get_by_role("button", name="Change the login of Shop 1").press("Enter")
+        await expect(page.locator("input[name=recorder-user]")).to_have_value(hik.user)
+        for password in ("wrong again", hik.password):
+            await page.fill("input[name=recorder-password]", password)
+            await page.keyboard.press("Enter")
+            if password != hik.password:
+                await expect(page.locator("dialog .form-error")).to_contain_text("refuses")
+        await page.get_by_text("Online, 2 of 3 channels have a picture").wait_for()
+        await page.locator(".recorders summary").press("Enter")
+        await expect(page.locator(".recorder-channels li")).to_have_text(
+            ["TillOnline", "YardOnline", "CellarOffline"]
+        )
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+        await page.screenshot(path=tmp_path / "list.png")
+        await page.keyboard.press("Escape")
+        await expect(page.get_by_role("button", name="Recorders", exact=True)).to_be_focused()
+
+        await page.locator("h5s-tile", has_text="Shop 1 · Till").wait_for()
         await page.set_viewport_size({"width": 1280, "height": 800})
         await page.wait_for_function(PLAYS)
         await page.get_by_text("The recorder has no picture of this camera").wait_for()
         await page.screenshot(path=tmp_path / "wall.png")
-        listed = (await client.call("GetDeviceSrc", token="shop"))["src"]
+        listed = (await client.call("GetDeviceSrc", token="shop-1"))["src"]
         assert [(one["strToken"], one["strName"], one["bOnline"]) for one in listed] == [
-            ("shop--1", "Till", True),
-            ("shop--2", "Yard", True),
-            ("shop--3", "Cellar", False),
+            ("shop-1--1", "Till", True),
+            ("shop-1--2", "Yard", True),
+            ("shop-1--3", "Cellar", False),
         ]
 
-        await page.set_viewport_size({"width": 360, "height": 740})
-        await page.click("header .button.is-primary")
-        await page.select_option("select[name=kind]", "hik")
-        broken = page.locator(".recorders li", has_text="Broken")
-        await page.get_by_text("online, 3 channels").wait_for()
-        await page.locator(".recorders").scroll_into_view_if_needed()
-        await page.screenshot(path=tmp_path / "list.png")
-        page.on("dialog", lambda dialog: dialog.accept())
-        await broken.get_by_role("button").click()
-        await broken.wait_for(state="detached")
+        # deleting asks first, from its list as from a channel's tile
+        await page.get_by_role("button", name="Recorders", exact=True).click()
+        await page.get_by_role("button", name="Delete Shop 1", exact=True).click()
+        await page.get_by_role("button", name="Cancel").click()
         await page.keyboard.press("Escape")
         await page.locator("h5s-tile", has_text="Till").hover()
         await page.locator("h5s-tile", has_text="Till").locator(".tile-remove").click()
+        await page.get_by_text("The recorder “Shop 1” and all its channels will stop").wait_for()
         await page.get_by_role("button", name="Delete", exact=True).click()
-        await page.get_by_text("shop · Till").wait_for(state="detached")
+        await page.locator("h5s-tile").first.wait_for(state="detached")
         assert (await client.call("GetDevice"))["dev"] == []
+        await expect(page.locator(".recorders-open")).to_be_hidden()
         assert complaints == []
         assert hik.password not in server.log

@@ -16,7 +16,7 @@ from playwright.async_api import Page, Route, expect
 
 from tests.e2e.browser import complaints_of, open_browser
 from tests.e2e.screen import look
-from tests.e2e.server import Server
+from tests.e2e.server import Server, free_port
 from tests.e2e.test_playback_page import IS_PAUSED, SHOWS_PICTURES, tab_to
 from tests.fakes.clips import CLIPS, Clips, decode_frame_indexes
 from tests.fakes.hik_recorder import FakeHik, Recorded, Slot, rtsp_paths
@@ -27,6 +27,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 DAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
 FRAMES = CLIPS["h264_mute"].frames
 BEGIN = DAY.replace(hour=10)
+HAS_PEER = "() => document.querySelector('video').srcObject !== null"
 
 
 @pytest_asyncio.fixture
@@ -56,7 +57,8 @@ async def test_what_the_recorder_has_is_found_played_and_kept(
         Server(
             tmp_path,
             auth={"enabled": False},
-            devices=[msgspec.to_builtins(hik.config(rtsp_port=rtsp.port))],
+            rtc={"port": free_port()},
+            devices=[msgspec.to_builtins(hik.config(name="Shop", rtsp_port=rtsp.port))],
         ) as server,
     ):
         await until_a_channel(page, server)
@@ -89,6 +91,7 @@ async def test_what_the_recorder_has_is_found_played_and_kept(
         await last.fill("10:00:04")
         await last.press("Tab")
         await last.press("Enter")
+        await expect(page.locator(".export-job progress")).to_be_visible()
         link = page.get_by_role("link", name="Download", exact=True)
         await expect(link).to_be_visible(timeout=20_000)
         data = await page.request.get(f"{server.base}/{await link.get_attribute('href')}")
@@ -105,6 +108,16 @@ async def test_what_the_recorder_has_is_found_played_and_kept(
         assert max(ahead) <= 25, ahead  # what has come already, but is not shown yet
         await expect(page.get_by_role("link", name="Open it")).to_be_visible()
 
+        # the same over WebRTC
+        await page.get_by_label("Transport").select_option("rtc")
+        await page.keyboard.press("k")
+        await page.wait_for_function(HAS_PEER)
+        await page.wait_for_function(SHOWS_PICTURES)
+        await expect(page.locator(".deck-time")).to_have_text(re.compile("11:00:[01]"))
+        picture = await look(page)
+        assert picture is not None
+        assert picture["index"] >= 0
+
         # the address keeps it; the recorder's days are marked; where not all is told, that is said
         async def tell_little(route: Route) -> None:
             answer = await route.fetch()
@@ -114,6 +127,10 @@ async def test_what_the_recorder_has_is_found_played_and_kept(
         await page.set_viewport_size({"width": 1280, "height": 860})
         await page.reload()
         await page.wait_for_function(SHOWS_PICTURES)
+        await expect(page.get_by_role("heading", name="Shop · Till")).to_be_visible()
+        await expect(page.locator(".deck-time")).to_have_text(re.compile("11:00:[0-3]"))
+        await expect(page.get_by_label("Transport")).to_have_value("rtc")
+        await page.get_by_label("Transport").select_option("ws")
         await expect(choice).to_have_value("device")
         await expect(note).to_contain_text(
             "Not all is shown: the recorder has more than it tells."

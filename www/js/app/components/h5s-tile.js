@@ -36,7 +36,8 @@ export class H5sTile extends HTMLElement {
   connectedCallback() {
     this.className = "tile";
     this.#open.onclick = () => this.#send("enlarge");
-    const names = make("div", { class: "tile-names" }, this.#recorder, this.#name);
+    const between = make("span", { class: "tile-between" }, " · ");
+    const names = make("div", { class: "tile-names" }, this.#recorder, between, this.#name);
     const foot = make("div", { class: "tile-foot" }, names, this.#figures);
     const parts = [
       this.#picture,

@@ -46,13 +46,16 @@ export function tellPlace(recorder) {
   return [kindOf(recorder)?.maker, recorder.strDevIpAddress].filter(Boolean).join(" · ");
 }
 
-/**
- * What follows what was said of a recorder that was added: why it is offline, or nothing.
- * @param {string} answer of AddDeviceHik
- */
-export function tellAdded(answer) {
+/** Why a recorder that was added is offline, or "". @param {string} answer of AddDeviceHik */
+export function restOf(answer) {
   const rest = answer.replace(/^Add successfully[,;]?\s*/, "");
-  return rest && t("recorderAdded", { rest: sentence(rest.replace(/^but /, "")) });
+  return sentence(rest.replace(/^but /, ""));
+}
+
+/** The same as a sentence on what was done, or "". @param {string} answer */
+export function tellAdded(answer) {
+  const rest = restOf(answer);
+  return rest && t("recorderAdded", { rest });
 }
 
 /** How a recorder fares. @param {Pick<Recorder, "bOnline" | "strReason" | "nChannels" | "nChannelsOnline">} recorder */

@@ -1,8 +1,7 @@
 import * as api from "../api.js";
 import { iconButton, make } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
-import { kindOf, tellAdded, tellPlace, tellRecorder } from "../lib/recorder.js";
-import { describe } from "../lib/state.js";
+import { kindOf, restOf, tellPlace, tellRecorder } from "../lib/recorder.js";
 import { explain } from "./exporter.js";
 import { field } from "./field.js";
 import { openForm } from "./form.js";
@@ -78,12 +77,12 @@ function makeChannels(token) {
 
 /** @param {api.SourceItem} source */
 function channel(source) {
-  const { strToken: token, strName } = source;
+  const { strToken: token, strName, bOnline } = source;
   const link = make("a", { dir: "auto" }, strName || token);
   link.href = `ws.html?${new URLSearchParams({ token })}`;
-  const { tone, word } = describe(source, "stopped", Date.now());
+  const word = t(bOnline ? "stateReady" : "stateOffline");
   const item = make("li", {}, link, make("span", { class: "chip" }, word));
-  item.dataset["tone"] = tone;
+  item.dataset["tone"] = bOnline ? "live" : "bad";
   return item;
 }
 
@@ -118,7 +117,8 @@ function openLogin(recorder, onChange) {
       password: password.value,
     });
     onChange();
-    return tellAdded(answer);
+    const failure = restOf(answer);
+    if (failure) throw new api.ApiError(failure); // it may be typed again
   };
   openForm(
     { title: t("recorderLogin"), action: t("change"), act },
