@@ -211,6 +211,18 @@ async def test_days_by_the_calendar(server: Server, page: Page) -> None:
     await page.wait_for_function(SHOWS_PICTURES)
     await until_shown(page, BEGIN, BEGIN + timedelta(seconds=4))
 
+    # days are steps, and a reload stays where it was
+    await page.go_back()
+    await expect(page.locator(".screen-reason")).to_have_text("Nothing was recorded on this day.")
+    await page.reload()
+    await expect(page.locator(".screen-reason")).to_have_text("Nothing was recorded on this day.")
+    await page.go_back()
+    await page.wait_for_function(SHOWS_PICTURES)
+    await page.wait_for_function("() => /T10%3A00%3A(0[1-9]|1)/.test(location.search)")
+    await page.reload()
+    await page.wait_for_function(SHOWS_PICTURES)
+    await until_shown(page, BEGIN + timedelta(seconds=1), BEGIN + timedelta(seconds=20))
+
 
 async def test_today_grows_while_it_is_recorded_by_hand(server: Server, page: Page) -> None:
     await page.goto(f"{server.base}/playback.html?token=front")

@@ -35,6 +35,10 @@ from h5sup.cli import main
 h5sup.app.parts.STILL_AFTER_S = {STILL_S}
 sys.exit(main(sys.argv[1:], Path({str(ROOT)!r})))
 """
+HIDE = """() => {
+  Object.defineProperty(document, 'hidden', { value: true, configurable: true });
+  document.dispatchEvent(new Event('visibilitychange'));
+}"""
 USERS = [
     {"name": "olga", "password": "operate it", "role": "Operator"},
     {"name": "vera", "password": "just look", "role": "Viewer"},
@@ -145,6 +149,19 @@ async def test_what_is_held_moves_and_let_go_it_stops(yard: Yard, browser: Brows
     await yard.until_moving()
     await page.keyboard.up("ArrowLeft")
 
+    await left.focus()
+    for key in ("Space", "Enter"):  # a button that is held by key
+        await page.keyboard.down(key)
+        await yard.until_moving(PanTilt=(-0.5, 0.0))
+        await page.keyboard.up(key)
+        await yard.until_moving()
+
+    await page.keyboard.down("ArrowUp")
+    await yard.until_moving(PanTilt=(0.0, 0.5))
+    await page.evaluate(HIDE)
+    await yard.until_moving()
+    await page.keyboard.up("ArrowUp")
+
     await page.get_by_role("button", name="Open the iris").click()
     await expect(page.locator(".pad-said")).to_contain_text("has not got an iris that moves")
     await page.close()
@@ -160,6 +177,28 @@ def watch(viewing: WebSocketRoute, viewings: list[WebSocketRoute]) -> None:
 async def touch(finger: CDPSession, kind: str, *points: dict[str, float]) -> None:
     """Touch the screen there."""
     await finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": list(points)})
+
+
+async def test_a_stop_that_the_network_lost_is_sent_again(
+    yard: Yard, browser: BrowserContext
+) -> None:
+    page = await browser.new_page()
+    await yard.open(page, "olga", "operate it")
+    await page.get_by_role("button", name="Move the camera").click()
+    await page.keyboard.down("ArrowLeft")
+    await yard.until_moving(PanTilt=(-0.5, 0.0))
+    stops = yard.camera.asked.count("Stop")
+    await browser.set_offline(True)
+    said = page.locator(".pad-said")
+    await expect(said).to_contain_text("The camera stops by itself within 10 s.")
+    assert yard.camera.moving, "its network was only lost for a moment"
+    await browser.set_offline(False)
+    await yard.until_moving()
+    assert "is stopped: nobody did" not in yard.server.log  # not by the watchdog
+    assert yard.camera.asked.count("Stop") == stops + 1
+    await expect(said).to_be_hidden()
+    await page.keyboard.up("ArrowLeft")
+    await page.close()
 
 
 async def test_presets_are_kept_turned_to_and_deleted_after_a_question(
@@ -244,13 +283,38 @@ async def test_escape_stops_before_it_closes_the_enlarged_picture(
     await page.close()
 
 
-async def test_a_viewer_has_no_pad(yard: Yard, browser: BrowserContext) -> None:
+async def test_who_may_only_look_is_offered_nothing_else(
+    yard: Yard, browser: BrowserContext
+) -> None:
     page = await browser.new_page()
     async with page.expect_response(lambda answer: "GetUserInfo" in answer.url):
         await yard.open(page, "vera", "just look")
     await expect(page.get_by_role("button", name="Full screen")).to_be_visible()
     await expect(page.get_by_role("button", name="Move the camera")).to_be_hidden()
-    await page.close()
+
+    beside = await browser.new_page()  # a further tab is hers too
+    await beside.goto(yard.server.base)
+    for anonymous in (False, True):
+        await expect(beside.locator("h5s-tile")).to_have_count(1)
+        for offered in ("header .is-primary", ".tile-remove", "dialog"):
+            await expect(beside.locator(offered)).to_have_count(0)
+        button = "Sign in" if anonymous else "Sign out"
+        await expect(beside.get_by_role("button", name=button)).to_be_visible()
+        if anonymous:
+            break
+        await page.close()
+        yard.server.config["auth"]["anonymous_view"] = True
+        await yard.server.stop()
+        await yard.server.start()
+        await yard.client.sign_in()
+        await yard.client.until_online("front")
+        await beside.evaluate("sessionStorage.clear()")
+        await browser.clear_cookies()
+        await beside.reload()
+    await beside.locator(".tile-open").click()
+    await expect(beside.locator("dialog.large .chip")).to_have_text("Live · WebSocket")
+    await expect(beside.get_by_role("button", name="Move the camera")).to_be_hidden()
+    await beside.close()
 
 
 async def test_a_source_that_is_deleted_stands_still(yard: Yard) -> None:

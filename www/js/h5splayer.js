@@ -1505,6 +1505,7 @@ class H5sSocketPlayer {
 
   /** The element started, perhaps by a person after a pause. */
   #resumed() {
+    if (this.video.paused) return; // paused again before a busy browser said so
     if (this.state === "suspended") {
       this._playback?.resume();
       this._rejoin(); // the old picture stands until the new one comes
