@@ -194,7 +194,7 @@ async def join(clips: Clips) -> None:
                 took.append(await page.evaluate(FIRST))
                 await asyncio.sleep(0.7)
 
-        await in_chromium(clips, mount, work, "/ws.html?token=none")
+        await in_chromium(clips, mount, work, "/ws.html")
         spread = f"{min(took):.0f} to {max(took):.0f}"
         row(f"first picture, {mount}", f"{median(took):.0f} ms ({spread})", "400")
 

@@ -163,7 +163,7 @@ async def join(clips: Clips) -> None:
                 took.append(await page.evaluate(FIRST))
                 await asyncio.sleep(0.7)
 
-        await in_chromium(clips, mount, work, "/rtc.html?token=none", rtc={"port": free_port()})
+        await in_chromium(clips, mount, work, "/rtc.html", rtc={"port": free_port()})
         later = took[1:]  # the server imports aiortc for the first
         spread = f"{min(later):.0f} to {max(later):.0f}; the very first {took[0]:.0f}"
         row(f"WebRTC, first picture, {mount}", f"{median(later):.0f} ms ({spread})", "150")

@@ -106,8 +106,9 @@ async def test_a_recorder_is_added_watched_steered_and_searched(
 async def play_on_the_page(page: Page, server: Server, session: str) -> None:
     """Find yesterday by the calendar, and play what the recorder has of it."""
     complaints = complaints_of(page)
-    place = f"token=nvr--2&from=device&session={session}"
-    await page.goto(f"{server.base}/playback.html?{place}&day={BEGIN - timedelta(days=1):%Y-%m-%d}")
+    before = f"{BEGIN - timedelta(days=1):%Y-%m-%d}"
+    place = f"token=nvr--2&from=device&day={before}&session={session}"
+    await page.goto(f"{server.base}/playback.html?{place}")
     await expect(page.get_by_role("heading", name="Shop · Yard 大门")).to_be_visible()
     reason = page.locator(".screen-reason")
     await expect(reason).to_have_text("The recorder has nothing of this day.")

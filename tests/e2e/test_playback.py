@@ -124,7 +124,7 @@ async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bro
 async def page(server: Server, browser: BrowserContext) -> AsyncIterator[Page]:
     """Return a page with the players that complains about nothing."""
     page = await browser.new_page()
-    await page.goto(f"{server.base}/ws.html?token=none")
+    await page.goto(f"{server.base}/ws.html")
     await page.wait_for_selector("[role=alert]")  # the page's own part is over
     complaints = complaints_of(page)
     yield page

@@ -107,6 +107,8 @@ class RtcSender:
             "/api/v1/h5swsapi": self._serve_silence,
             "/api/v1/GetSrc": self._get_src,
             "/api/v1/GetSystemInfo": self._get_nothing,
+            "/api/v1/GetUserInfo": self._get_nothing,
+            "/api/v1/GetDevice": self._get_nothing,
             "/api/v1/GetImage": self._get_nothing,
             "/{path:.*}": self._site.handle,
         }

@@ -69,9 +69,10 @@ export function isAdministrator() {
   return sessionStorage.getItem("h5s_role") === "Administrator";
 }
 
-/** Learn what whoever looks may do, where signing in has not told. */
+/** Learn what whoever looks may do, where signing in has not told; what is not told is not offered. */
 export async function learnRole() {
-  if (!sessionStorage.getItem("h5s_role")) sessionStorage.setItem("h5s_role", await role());
+  if (sessionStorage.getItem("h5s_role")) return;
+  sessionStorage.setItem("h5s_role", await role().catch(() => ""));
 }
 
 /** Seconds after which an unused session ends. */

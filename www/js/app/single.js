@@ -65,9 +65,10 @@ function end(stage, text, isSignIn = false) {
   showNote(text, isSignIn);
 }
 
-adoptSession();
-await shareSession();
 document.documentElement.lang = language() === "zh" ? "zh-CN" : "en";
+adoptSession();
 const token = new URLSearchParams(location.search).get("token");
-if (token) play(token);
-else showNote(t("noToken"));
+if (token) {
+  await shareSession();
+  play(token);
+} else showNote(t("noToken"));
