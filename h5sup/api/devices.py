@@ -90,6 +90,14 @@ class DeviceTokenParameters(Struct, frozen=True):
     token: Annotated[str, Meta(max_length=128)]
 
 
+class DeviceLoginParameters(Struct, frozen=True):
+    """Another login for a device."""
+
+    token: Annotated[str, Meta(max_length=128)]
+    user: Short
+    password: Short
+
+
 class DeviceAnswer(Struct, frozen=True, kw_only=True):
     """One device: the manual's keys first, then ours."""
 
@@ -184,6 +192,12 @@ async def del_device(caller: Caller, given: DeviceTokenParameters) -> web.Respon
     return present.done("Delete successfully")
 
 
+async def set_device_login(caller: Caller, given: DeviceLoginParameters) -> web.Response:
+    """Have a device asked with another login."""
+    device = await caller.services.devices.change_login(given.token, given.user, given.password)
+    return await _tell_first_try(device, "Set successfully")
+
+
 async def search_device_record_by_time(caller: Caller, given: RangeParameters) -> web.Response:
     """Ask a device what it has recorded of a channel."""
     zone = caller.services.library.zone
@@ -262,12 +276,16 @@ async def _add(caller: Caller, given: AddDeviceParameters, kind: DeviceType) -> 
     )
     if any(one.config.token == config.token for one in services.sources.sources()):
         raise ConflictError(f"there is a source with the token {config.token!r} already")
-    device = await services.devices.add(config)
+    return await _tell_first_try(await services.devices.add(config), "Add successfully")
+
+
+async def _tell_first_try(device: Device, done: str) -> web.Response:
+    """Say what was done, and why the device is offline if it is."""
     if not await device.first_try(FIRST_TRY_S):
-        return present.done("Add successfully; it has not answered yet")
+        return present.done(f"{done}; it has not answered yet")
     if not device.state.is_online:
-        return present.done(f"Add successfully, but it is offline: {device.state.reason}")
-    return present.done("Add successfully")
+        return present.done(f"{done}, but it is offline: {device.state.reason}")
+    return present.done(done)
 
 
 def _show_record(one: DeviceRecord, zone: tzinfo) -> DeviceRecordAnswer:
@@ -337,6 +355,18 @@ CALLS = (
         role="Administrator",
         access=Access.ACT,
         handler=del_device,
+        token=CallToken.DEVICE,
+    ),
+    Call(
+        name="SetDeviceLogin",
+        section="",
+        description="Has a recorder that was added by API asked with another user and password, "
+        "at once; `strCode` says why it is offline if that is known within 5 s.",
+        parameters=DeviceLoginParameters,
+        answer=present.Outcome,
+        role="Administrator",
+        access=Access.ACT,
+        handler=set_device_login,
         token=CallToken.DEVICE,
     ),
     Call(

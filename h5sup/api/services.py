@@ -66,6 +66,9 @@ class Devices(Protocol):
     async def delete(self, token: str) -> None:
         """Forget one; raises NotFoundError, ConflictError."""
 
+    async def change_login(self, token: str, user: str, password: str) -> Device:
+        """Have one asked with another login; raises NotFoundError, ConflictError."""
+
 
 class Onvif(Protocol):
     """What finds ONVIF cameras and asks them."""

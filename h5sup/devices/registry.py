@@ -198,6 +198,22 @@ class Devices:
         await self._part(device, "the device was deleted")
         await self._trust.forget(token)
 
+    async def change_login(self, token: str, user: str, password: str) -> Device:
+        """Have a recorder asked with another login; raises what delete() does.
+
+        What it is known by stays, its certificate and its channels.
+        """
+        async with self._changing:
+            old = self.get(token)
+            if old.from_file:
+                raise ConflictError(f"device {token!r} stands in config.json: change it there")
+            config = msgspec.structs.replace(old.config, user=user, password=password)
+            await self._store.save_device(msgspec.to_builtins(config))
+            device = self._open(config, from_file=False)
+            self._tell_change()
+        await self._part(old, "the login of the device was changed")
+        return device
+
     async def _part(self, device: Device, reason: str) -> None:
         for settle in self._partings:
             await settle()

@@ -85,6 +85,30 @@ async def test_one_that_cannot_be_reached_is_added_and_says_why(
     assert answer["strCode"] == "Add successfully; it has not answered yet"
 
 
+async def test_a_login_is_changed_and_the_rest_stays(backend: Backend) -> None:
+    await add(backend, name="Shop", rtsp_port=1554)
+    before = backend.devices.get("nvr")
+    query = "SetDeviceLogin?token=nvr&user=root&password=other%26one"
+    answer = await call(backend, query)
+    assert answer["bStatus"] is True
+    assert answer["strCode"].startswith("Set successfully, but it is offline: ")
+    assert "refuses the user name or the password" in answer["strCode"]
+    backend.nvr.password = "other&one"
+    assert (await call(backend, query))["strCode"] == "Set successfully"
+    after = backend.devices.get("nvr")
+    assert after is not before
+    assert (after.config.user, after.config.password) == ("root", "other&one")
+    assert (after.config.name, after.config.rtsp_port) == ("Shop", 1554)
+    (kept,) = await backend.devices._store.devices()
+    assert (kept["token"], kept["password"]) == ("nvr", "other&one")
+    assert (await call(backend, query.replace("=nvr", "=gone")))["strCode"] == (
+        "there is no device with this token"
+    )
+    await backend.devices.apply([config(token="own")])
+    answer = await call(backend, query.replace("=nvr", "=own"))
+    assert answer["strCode"] == "device 'own' stands in config.json: change it there"
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

@@ -108,6 +108,7 @@ CALL_RULES: dict[str, Rule] = {
     "AddDeviceHik": Rule(query=f"token={{t}}&{NO_DEVICE}", role="Administrator", acts=True),
     "AddDeviceDh": Rule(query=f"token={{t}}&{NO_DEVICE}", role="Administrator", acts=True),
     "DelDevice": Rule(query="token={d}", role="Administrator", acts=True),
+    "SetDeviceLogin": Rule(query="token={d}&user=a&password=b", role="Administrator", acts=True),
     "SearchDeviceRecordByTime": Rule(query="token={t}&start=2026-11-24&end=2026-11-25"),
     "SearchDeviceRecordCalendar": Rule(query="token={t}&year=2026&month=11"),
     "GetVersion": Rule(),

@@ -250,18 +250,11 @@ export async function deleteRecorder(token) {
 }
 
 /**
- * Have a recorder asked with another login. No call changes one: it goes, and is added anew.
- * @param {string} name of the call that adds it
- * @param {Record<string, string>} recorder with all parameters of that
+ * Have a recorder asked with another login; what is answered says whether it takes it.
+ * @param {{ token: string, user: string, password: string }} login
  */
-export async function replaceRecorder(name, recorder) {
-  try {
-    await deleteRecorder(String(recorder["token"]));
-  } catch (error) {
-    if (error instanceof SignInError || error instanceof UnreachableError) throw error;
-    // gone by an earlier try; where it is not, adding is refused and says why
-  }
-  return addRecorder(name, recorder);
+export async function changeRecorderLogin(login) {
+  return String((await post("SetDeviceLogin", login))["strCode"] ?? "");
 }
 
 /**

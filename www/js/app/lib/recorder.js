@@ -14,10 +14,6 @@ import { sentence } from "./state.js";
  * @property {string} nType
  * @property {string} strUser
  * @property {string} strDevIpAddress
- * @property {string} strDevPort
- * @property {number} nHttpPort 0: found by trying
- * @property {number} nRtspPort
- * @property {boolean} bEnableAudio
  * @property {boolean} bFixed stands in config.json, so it can't be deleted here
  */
 
@@ -36,19 +32,15 @@ export function learnNames(recorders) {
   for (const { strToken, strName } of recorders) if (strName) names.set(strToken, strName);
 }
 
-/** Which kind of recorder it is, if one that these pages know. @param {Pick<Recorder, "nType">} recorder */
-export function kindOf({ nType }) {
-  return Object.values(KINDS).find(({ type }) => type === nType);
-}
-
 /** Whose it is and where. @param {Recorder} recorder */
 export function tellPlace(recorder) {
-  return [kindOf(recorder)?.maker, recorder.strDevIpAddress].filter(Boolean).join(" · ");
+  const kind = Object.values(KINDS).find(({ type }) => type === recorder.nType);
+  return [kind?.maker, recorder.strDevIpAddress].filter(Boolean).join(" · ");
 }
 
-/** Why a recorder that was added is offline, or "". @param {string} answer of AddDeviceHik */
+/** Why a recorder is offline, or "". @param {string} answer of AddDeviceHik or SetDeviceLogin */
 export function restOf(answer) {
-  const rest = answer.replace(/^Add successfully[,;]?\s*/, "");
+  const rest = answer.replace(/^(Add|Set) successfully[,;]?\s*/, "");
   return sentence(rest.replace(/^but /, ""));
 }
 

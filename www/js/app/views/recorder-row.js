@@ -1,7 +1,7 @@
 import * as api from "../api.js";
 import { iconButton, make } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
-import { kindOf, restOf, tellPlace, tellRecorder } from "../lib/recorder.js";
+import { restOf, tellPlace, tellRecorder } from "../lib/recorder.js";
 import { explain } from "./exporter.js";
 import { field } from "./field.js";
 import { openForm } from "./form.js";
@@ -42,7 +42,7 @@ export function makeRecorderRow(token, onChange) {
       label(remove, t("delete", { name: called }));
       const mayChange = api.isAdministrator() && !recorder.bFixed;
       remove.hidden = !mayChange;
-      login.hidden = !mayChange || !kindOf(recorder);
+      login.hidden = !mayChange;
       place.title = recorder.bFixed ? t("recorderFixed") : "";
       channels.hidden = recorder.nChannels === 0;
     },
@@ -104,18 +104,8 @@ function openLogin(recorder, onChange) {
   const password = make("input", { name: "recorder-password", type: "password", maxLength: 128 });
   password.autocomplete = "new-password";
   const act = async () => {
-    const call = kindOf(recorder)?.call ?? "";
-    const answer = await api.replaceRecorder(call, {
-      token: recorder.strToken,
-      name: recorder.strName,
-      ip: recorder.strDevIpAddress,
-      port: recorder.strDevPort,
-      httpport: String(recorder.nHttpPort),
-      rtspport: String(recorder.nRtspPort),
-      audio: String(recorder.bEnableAudio),
-      user: user.value,
-      password: password.value,
-    });
+    const login = { token: recorder.strToken, user: user.value, password: password.value };
+    const answer = await api.changeRecorderLogin(login);
     onChange();
     const failure = restOf(answer);
     if (failure) throw new api.ApiError(failure); // it may be typed again
