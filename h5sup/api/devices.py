@@ -132,7 +132,7 @@ class DevicesAnswer(Struct, frozen=True):
 class ChannelAnswer(present.SourceAnswer, frozen=True, kw_only=True):
     """A channel as a source, with what the manual says of channels alone."""
 
-    playback_speed: int = field(name="nRTSPPlaybackSpeed", default=1)
+    playback_speed: int = field(name="nRTSPPlaybackSpeed", default=0)
     original_type: str = field(name="nOriginalType", default="H5_ZERO")
 
 

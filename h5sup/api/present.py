@@ -115,8 +115,10 @@ class SourceAnswer(Struct, frozen=True, kw_only=True):
     onvif_profile_main: str = field(name="strOnvifProfileMain", default="")
     onvif_profile_sub: str = field(name="strOnvifProfileSub", default="")
     is_playback: bool = field(name="bRTSPPlayback", default=False)
-    """It plays a recording once."""
-    playback_speed: float = field(name="nRTSPPlaybackSpeed", default=1)
+    """It plays a recording once, as AddSrcRTSP was told. A channel of a recorder never does: its
+    recordings are played by playbacks."""
+    playback_speed: float = field(name="nRTSPPlaybackSpeed", default=0)
+    """0, as in the manual, where nothing is played back."""
     is_online: bool = field(name="bOnline")
     picture_url: str = field(name="strSnapshotUrl")
     is_recording: bool = field(name="bRec")
@@ -258,7 +260,7 @@ def source(
         onvif_profile_main=one.onvif.main if one.onvif else "",
         onvif_profile_sub=one.onvif.sub if one.onvif else "",
         is_playback=config.playback,
-        playback_speed=_whole(config.playback_speed),
+        playback_speed=_whole(config.playback_speed) if config.playback else 0,
         is_online=one.is_online,
         picture_url=f"/api/v1/GetImage?token={quote(config.token)}",
         is_recording=is_recording,

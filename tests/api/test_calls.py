@@ -75,7 +75,7 @@ async def test_getsrc_shows_a_source_without_its_password(backend: Backend) -> N
         "strOnvifProfileMain": "",
         "strOnvifProfileSub": "",
         "bRTSPPlayback": False,
-        "nRTSPPlaybackSpeed": 1,
+        "nRTSPPlaybackSpeed": 0,
         "bOnline": False,
         "strSnapshotUrl": "/api/v1/GetImage?token=front",
         "bRec": False,
@@ -218,7 +218,7 @@ async def test_an_added_recording_is_listed_with_its_speed(backend: Backend) -> 
     found = {one["strToken"]: (one["bRTSPPlayback"], one["nRTSPPlaybackSpeed"]) for one in listed}
     assert found["slow"] == (True, 0.5)
     assert found["fast"] == (True, 4)
-    assert set(found.values()) == {(True, 0.5), (True, 4), (False, 1)}
+    assert set(found.values()) == {(True, 0.5), (True, 4), (False, 0)}
 
 
 BAD_TOKENS = [

@@ -146,7 +146,7 @@ async def test_channels_are_listed_as_the_manual_shows_them(backend: Backend) ->
         "strPasswd": "", "nConnectType": "H5_ONDEMAND", "nRTSPType": "H5_RTSP_TCP",
         "strSrcIpAddress": "", "nChannelNumber": 2,
         "strSnapshotUrl": "/api/v1/GetImage?token=nvr--2", "strOriginalToken": "",
-        "bRTSPPlayback": False, "nRTSPPlaybackSpeed": 1, "nOriginalType": "H5_ZERO",
+        "bRTSPPlayback": False, "nRTSPPlaybackSpeed": 0, "nOriginalType": "H5_ZERO",
     }  # fmt: skip
     everything = [one["strToken"] for one in (await call(backend, "GetSrc?"))["src"]]
     assert everything == ["front", "back", "clip", "nvr--1", "nvr--2"]

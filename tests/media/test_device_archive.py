@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,12 @@ from h5sup.recording.archive import fetch as fetch_module
 from h5sup.recording.archive.archives import Archives
 from h5sup.recording.archive.feed import NO_ROOM
 from h5sup.recording.archive.fetch import find_missing
+from h5sup.recording.archive.job import DELETED
 from h5sup.recording.archive.plan import Span
+from h5sup.recording.playback import device_reel
 from h5sup.recording.playback.converter import Kit
+from h5sup.recording.playback.device_reel import Patience
+from h5sup.store.media_records import StoredFile
 from tests.conftest import child_processes
 from tests.fakes.clips import Clips
 from tests.fakes.fragments import fragments_of, gops_of
@@ -27,7 +32,7 @@ from tests.fakes.rtsp_camera import RtspCamera
 from tests.fakes.web_recorder import PASSWORD, USER
 from tests.media import test_device_playback as of_playback
 from tests.media.test_archive import TOKEN, Room, failure_of, probe, shown
-from tests.media.test_device_playback import QUICK, Recordings
+from tests.media.test_device_playback import QUICK, Recordings, write_silent
 
 pytestmark = pytest.mark.media
 
@@ -40,7 +45,9 @@ class DeviceRoom(Room):
     device: Recordings
     launcher: Launcher
 
-    def furnish(self, device: Recordings, floor_bytes: int = 0) -> Archives:
+    def furnish(
+        self, device: Recordings, floor_bytes: int = 0, patience: Patience = QUICK
+    ) -> Archives:
         self.device = device
         self.launcher = Launcher(f"test-{self.root.name}")
         return Archives(
@@ -52,7 +59,7 @@ class DeviceRoom(Room):
             refusal=lambda: self.refused,
             require=self.require,
             find_device=lambda token: device if token == TOKEN else None,
-            patience=QUICK,
+            patience=patience,
         )
 
 
@@ -169,7 +176,65 @@ async def test_one_that_is_called_off_leaves_nothing_of_what_was_fetched(
     await room.archives.cancel(TOKEN, file.filename)
     assert await failure_of(room, file) == "it was called off"
     assert room.left_over() == []
+    file = await room.archives.request(room.ask(0, 60))
+    async with asyncio.timeout(10):
+        while not (left := room.left_over()):
+            await asyncio.sleep(0.01)
+    (room.root / "archive" / left[0]).unlink()
+    assert await failure_of(room, file) == DELETED
+    assert room.left_over() == []
     assert child_processes() == {room.device.camera.pid}
+
+
+async def until_come(room: DeviceRoom, file: StoredFile, percent: int) -> None:
+    async with asyncio.timeout(20):
+        while await room.archives.percentage(TOKEN, file.filename) < percent:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_device_that_breaks_off_is_asked_for_the_rest(
+    room: DeviceRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once nothing more comes, the archive fails and nothing of it stays."""
+    monkeypatch.setattr(device_reel, "NEAR_END_US", SECOND_US // 10)
+    device = room.device
+    file = await room.archives.request(room.ask(0, 3.4))
+    await until_come(room, file, 40)
+    await device.camera.kick(device.mount)
+    await room.until_done(file)
+    assert await shown(room.root / file.path) == list(range(85))
+    begins = [begin for begin, _ in device.played]
+    assert begins in ([0.0, 1.0], [0.0, 2.0], [0.0, 3.0])
+
+    file = await room.archives.request(room.ask(0, 60))
+    await until_come(room, file, 2)
+    device.mount, mount = "tracks/unknown", device.mount
+    await device.camera.kick(mount)
+    assert await failure_of(room, file) == (
+        "the device does not play its recording: the device knows no such address"
+    )
+    assert len(room.left_over()) == 1  # the first one
+    assert child_processes() == {device.camera.pid}
+
+
+async def test_a_device_that_falls_silent_is_given_up(
+    room: DeviceRoom, clips: Clips, tmp_path: Path
+) -> None:
+    """Though it has sent something before."""
+    silent = write_silent(tmp_path, clips["h264_mute"], 4)
+    room.tools = replace(room.tools, ffmpeg=str(silent))
+    room.device.scheme = "rtsps"  # which the relay leaves to ffmpeg
+    archives, patience = room.archives, replace(QUICK, first_s=2.0, stall_s=0.3)
+    room.archives = room.furnish(room.device, patience=patience)
+    try:
+        file = await room.archives.request(room.ask(0, 60))
+        sentence = "the device does not play its recording: no media came within 2 s"
+        assert await failure_of(room, file) == sentence
+        assert len(room.device.played) == 2
+        assert room.left_over() == []
+    finally:
+        await room.archives.close()
+        room.archives = archives
 
 
 async def test_a_full_disk_fails_it(room: DeviceRoom, monkeypatch: pytest.MonkeyPatch) -> None:

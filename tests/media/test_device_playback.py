@@ -263,6 +263,44 @@ async def test_what_comes_fast_is_played_fast_and_from_four_times_on_by_key_pict
     assert keys == list(range(3 * GOP, 8 * GOP, GOP))
 
 
+def write_silent(folder: Path, clip: Path, seconds: float) -> Path:
+    """Write an ffmpeg that gives so much of a clip at once, then nothing; the next one nothing."""
+    silent = folder / "silent"
+    silent.write_text(
+        "#!/bin/sh\n[ -e $0.was ] && exec sleep 60\ntouch $0.was\n"
+        f"ffmpeg -v error -i {shlex.quote(str(clip))} -t {seconds} {FRAGMENTS} pipe:1\n"
+        "exec sleep 60\n"
+    )
+    silent.chmod(0o755)
+    return silent
+
+
+async def test_a_recorder_that_falls_silent_ends_the_playback_with_a_sentence(
+    kit: Kit, clips: Clips, tmp_path: Path
+) -> None:
+    silent = write_silent(tmp_path, clips["h264_mute"], 0.8)
+    kit = replace(kit, tools=replace(kit.tools, ffmpeg=str(silent)))
+    recordings = Recordings(RtspCamera(clips, []))
+    recordings.scheme = "rtsps"  # which the relay leaves to ffmpeg
+    reel = DeviceReel(
+        recordings, NOON, NOON + seconds(60), kit, patience=replace(QUICK, stall_s=0.3)
+    )
+    player = Player(
+        PlaybackRequest(token="nvr--1"), reel.handed_to, Wardrobe(family="avc1", sound=None)
+    )
+    seen = Watched(player)
+    try:
+        await player.open()
+        player.start()
+        with pytest.raises(UnavailableError) as caught:
+            await seen.to_end()
+    finally:
+        await player.close()
+    assert str(caught.value).startswith("the device does not play its recording: no media for")
+    assert (await seen.shown())[:15] == list(range(15))
+    assert child_processes() == set()
+
+
 async def test_h265_with_telephone_sound_is_played_as_it_is(theatre: Theatre) -> None:
     theatre.device.mount = "tracks/hevc"
     async with theatre.watch(1, 3600, hevc=True) as seen:

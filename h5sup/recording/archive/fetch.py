@@ -7,6 +7,7 @@ archive that are laid out as own recordings are. They last as long as the archiv
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
@@ -26,7 +27,7 @@ from h5sup.recording.archive.feed import (
     ROOM_WAIT_S,
     free_bytes,
 )
-from h5sup.recording.archive.job import Studio, clear_folders, explain_os, in_thread
+from h5sup.recording.archive.job import DELETED, Studio, clear_folders, explain_os, in_thread
 from h5sup.recording.archive.plan import Span
 from h5sup.recording.playback.converter import Kit
 from h5sup.recording.playback.device_reel import DeviceReel, Patience
@@ -114,6 +115,7 @@ class Fetch:
             from_us(stretch.begin_us - stretch.begin_us % SECOND_US),
             from_us(stretch.end_us + LATE_US),
             self._kit,
+            is_strict=True,
             patience=self._patience,
         ).handed_to(is_ready.set)
         try:
@@ -176,6 +178,8 @@ class Fetch:
     def _append(self, source: Footage, fragments: list[StoredFragment], wall_us: int) -> None:
         if self._writer is None or self._file is None:
             self._writer, self._file = self._open(source)
+        if os.fstat(self._file.fileno()).st_nlink == 0:
+            raise UnavailableError(DELETED)
         data = b"".join(self._writer.add_gop(fragments, wall_us))
         self._file.write(data)
         self._unseen_bytes += len(data)

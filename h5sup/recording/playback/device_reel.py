@@ -19,7 +19,7 @@ from h5sup.formats.isobmff.gop_table import SECOND_US
 from h5sup.recording.playback.converter import Kit
 from h5sup.recording.playback.device_line import DeviceLine
 from h5sup.recording.playback.device_run import DeviceRun, is_key
-from h5sup.recording.playback.stretches import DeviceRecordings, Stretch, Stretches
+from h5sup.recording.playback.stretches import JOIN_US, DeviceRecordings, Stretch, Stretches
 from h5sup.recording.playback.supply import Edge, Piece, Span, StoredFragment, Stride
 
 PIECE_BYTES = 512 * 1024
@@ -60,13 +60,15 @@ class DeviceReel:
         kit: Kit,
         *,
         looks_at: int = 1,
+        is_strict: bool = False,
         patience: Patience | None = None,
         on_close: Callable[[], None] = lambda: None,
     ) -> None:
         """Take what to play.
 
         `looks_at` is how many fragments each reading's first piece has at least, which tell in
-        which order pictures come.
+        which order pictures come. If it `is_strict`, what is listed must be played, but for the
+        seconds that recorders lose between two files.
         """
         self.programme: Span = Extent(to_us(begin), to_us(end))
         self.stride: Stride = lambda *_: 0
@@ -74,6 +76,8 @@ class DeviceReel:
         self._recordings = recordings
         self._kit = kit
         self._looks_at = looks_at
+        self._is_strict = is_strict
+        self._has_leapt = False
         self._on_close = on_close
         self._patience = patience or Patience()
         self._stretches = Stretches(recordings, self.programme)
@@ -331,16 +335,20 @@ class DeviceReel:
     def _judge(self, failure: SourceError | None, start_us: int, reached_us: int) -> None:
         """Set the place after a reading ended; raises UnavailableError when that was too early."""
         has_come = reached_us > start_us
-        if failure is None or (has_come and reached_us >= self._stretch.end_us - NEAR_END_US):
+        is_near = reached_us >= self._stretch.end_us - NEAR_END_US
+        if failure is None or ((has_come or self._has_leapt) and is_near):
             self._place_us = self._stretch.end_us
             return
         is_refused = failure.failure is Failure.WRONG_PASSWORD
         gained_us = reached_us - max(start_us, self._asked_us)
         if not is_refused and has_come and gained_us >= PROGRESS_US:
-            self._place_us = reached_us
+            self._place_us, self._has_leapt = reached_us, False
             return
         is_over = failure.failure in (Failure.CLOSED, Failure.NOT_FOUND)
-        if is_over and self._has_played:
+        if is_over and self._has_played and self._is_strict and not self._has_leapt:
+            self._place_us, self._has_leapt = reached_us + JOIN_US, True
+            return
+        if is_over and self._has_played and not self._is_strict:
             self._place_us = self._stretch.end_us  # its list promised more than there is
             return
         said = str(failure).replace("the camera", "the device")
