@@ -21,6 +21,7 @@ import psutil
 from playwright.async_api import Page
 
 from tests.bench.crowd import crowded
+from tests.bench.device_playback import device_playback
 from tests.bench.devices import devices
 from tests.bench.index import index
 from tests.bench.llhls import llhls
@@ -234,6 +235,7 @@ PARTS = {
     "index": index,
     "onvif": onvif,
     "devices": devices,
+    "device_playback": device_playback,
     "stored": stored,
 }
 

@@ -24,7 +24,7 @@ from h5sup.formats.decoder_config import parse_avcc
 from h5sup.formats.isobmff.fragment import SAMPLE_IS_NON_SYNC, parse_fragment
 from h5sup.formats.rtp_payload import H264Payloader
 from h5sup.formats.rtsp import Request, RtspReader, build_response
-from tests.fakes.playback import read_tape
+from tests.fakes.playback import Tape, read_tape
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 CLOCK_HZ = 90_000
@@ -56,8 +56,6 @@ class Ways:
     """That its clock is ahead of UTC."""
     jumps: bool = True
     """It goes where a Range says, else it plays on and says so."""
-    says_yes: bool = False
-    """It tells the Range it was asked for, wherever it goes."""
     is_mute: bool = False
     """After a jump it sends nothing."""
     session_s: int | None = None
@@ -65,6 +63,8 @@ class Ways:
     drifts_s: float = 0.0
     """By which timestamps are ahead after a pause."""
     basic: bool = False
+    knows_relay: bool = True
+    """It plays for more than ffmpeg alone."""
 
 
 @dataclass
@@ -132,10 +132,7 @@ class RtspRecorder:
         for viewer in list(self._viewers):
             viewer.hang_up()
 
-    def _load(self, tape: object) -> None:
-        from tests.fakes.playback import Tape
-
-        assert isinstance(tape, Tape)
+    def _load(self, tape: Tape) -> None:
         track = tape.init.video
         assert track is not None
         config = parse_avcc(track.video_config)
@@ -251,7 +248,11 @@ class _Viewer(asyncio.Protocol):
             transport = "RTP/AVP/TCP;unicast;interleaved=4-5"
             self._say(asked, 200, Session=f"77{timeout}", Transport=transport)
         elif asked.method == "PLAY":
-            self._play(asked)
+            is_ours = asked.find("user-agent") == "h5sup"
+            if is_ours and not recorder.ways.knows_relay:
+                self._say(asked, 455)
+            else:
+                self._play(asked)
         elif asked.method == "PAUSE":
             if recorder.ways.pause == 200:
                 self._stop()
@@ -300,9 +301,7 @@ class _Viewer(asyncio.Protocol):
                 lead = (number - self._at) * recorder.picture_s * CLOCK_HZ
                 info = f"url={asked.url}/trackID=1;seq=1;rtptime={int(self._stamp + lead)}"
                 answer["RTP_Info"] = info
-            told_s = (
-                at_s if is_first or ways.jumps or ways.says_yes else self._at * recorder.picture_s
-            )
+            told_s = at_s if is_first or ways.jumps else self._at * recorder.picture_s
             if ways.unit == "npt":
                 answer["Range"] = f"npt={told_s - self._begin_s:.3f}-"
             elif ways.unit == "clock":

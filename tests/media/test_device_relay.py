@@ -284,3 +284,23 @@ async def test_a_basic_login_and_no_word_of_it_in_what_is_run(
         assert "admin" not in argv
         assert "pass" not in argv
     assert "pass:" not in caplog.text
+
+
+async def test_a_recorder_with_which_the_relay_gets_nowhere_is_read_by_ffmpeg_alone(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.recorder.ways.knows_relay = False
+    async with stage.watch(2) as seen:
+        await seen.play(0.2)
+        assert await seek(seen, 30) == pytest.approx(32.0, abs=0.001)
+        await seen.play(0.2)
+        seen.player.pause()
+        await asyncio.sleep(0.3)
+        seen.player.resume()
+        seen.player.set_speed(2)
+        await seen.play(0.5)
+        firsts = [first for first, _ in runs_from(await seen.shown())]
+        assert firsts == [pytest.approx(one, abs=1) for one in (2 * GOP, 32 * GOP % CLIP)]
+    said = [one.message for one in caplog.records if "without a pause" in one.message]
+    assert len(said) == 1, "it is said once, and not tried again"
+    assert stage.recorder.connections == 3

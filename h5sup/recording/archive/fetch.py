@@ -115,6 +115,7 @@ class Fetch:
             from_us(stretch.begin_us - stretch.begin_us % SECOND_US),
             from_us(stretch.end_us + LATE_US),
             self._kit,
+            name=self._token,
             is_strict=True,
             patience=self._patience,
         ).handed_to(is_ready.set)

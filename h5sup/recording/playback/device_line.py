@@ -47,9 +47,11 @@ class Opening:
 class DeviceLine:
     """Owned by a DeviceReel, which calls one method at a time, and `close()` last."""
 
-    def __init__(self, *, first_s: float, make_relay: Callable[[], Relay] = Relay) -> None:
+    def __init__(self, name: str, *, first_s: float) -> None:
+        """Take what the log calls it, and how long the first picture may take."""
+        self._name = name
         self._first_s = first_s
-        self._relay = make_relay()
+        self._relay = Relay()
         self._turn: asyncio.Task[Showing] | None = None
         self._is_relayed = self._may_go_to = self._may_pause = self._may_scale = True
         self._has_worked = False
@@ -84,7 +86,7 @@ class DeviceLine:
             try:
                 return self._opened(await self._take_turn(self._relay.go_to(at_us, scale)), scale)
             except SourceError as error:
-                logger.info("a recorder is asked anew for each jump: %s", error)
+                logger.info("%s: it is asked anew for each jump: %s", self._name, error)
                 self._may_go_to = self._is_in_session = False
         if self._is_relayed:
             try:
@@ -109,7 +111,7 @@ class DeviceLine:
         """Return whether another way is left after a reading without a single picture."""
         await self._relay.close()
         if self._is_in_session:
-            logger.info("a recorder is asked anew for each jump: %s", failure)
+            logger.info("%s: it is asked anew for each jump: %s", self._name, failure)
             self._may_go_to = self._is_in_session = False
             return True
         if self._has_worked or not self._is_relayed:
@@ -128,7 +130,7 @@ class DeviceLine:
         try:
             await self._relay.pause()
         except SourceError as error:
-            logger.info("a recorder is held up in place of a pause: %s", error)
+            logger.info("%s: it is held up in place of a pause: %s", self._name, error)
             self._may_pause = False
 
     async def wake(self) -> bool:
@@ -138,15 +140,16 @@ class DeviceLine:
         try:
             await self._relay.resume()
         except SourceError as error:
-            logger.info("a recorder does not go on after a pause, it is asked anew: %s", error)
+            logger.info("%s: it is asked anew after a pause: %s", self._name, error)
             await self._relay.close()
             return False
         return True
 
     async def close(self) -> None:
-        """Let go of the device; read() may open it again."""
+        """Let go of the device, whatever it is in the midst of; read() may open it again."""
         if self._turn is not None:
-            await asyncio.gather(asyncio.shield(self._turn), return_exceptions=True)
+            self._turn.cancel()
+            await asyncio.gather(self._turn, return_exceptions=True)
         await self._relay.close()
 
     async def _take_turn(self, work: Awaitable[Showing]) -> Showing:
@@ -158,7 +161,7 @@ class DeviceLine:
 
     def _opened(self, showing: Showing, scale: int) -> Opening:
         if scale > 1 and showing.scale <= 1:
-            logger.info("a recorder sends no faster than it recorded")
+            logger.info("%s: it sends no faster than it recorded", self._name)
             self._may_scale = False
         source = Input(
             kind="rtsp",
@@ -171,5 +174,7 @@ class DeviceLine:
         return Opening(source, lambda: showing.begin_us, first_s)
 
     def _give_up(self, failure: SourceError) -> None:
-        logger.warning("a recorder is read without pause, jump and speed of its own: %s", failure)
+        logger.warning(
+            "%s: it is read without a pause, jump and speed of its own: %s", self._name, failure
+        )
         self._is_relayed = False

@@ -59,12 +59,13 @@ class DeviceReel:
         end: datetime,
         kit: Kit,
         *,
+        name: str = "a recorder",
         looks_at: int = 1,
         is_strict: bool = False,
         patience: Patience | None = None,
         on_close: Callable[[], None] = lambda: None,
     ) -> None:
-        """Take what to play.
+        """Take what to play, and what the log calls it.
 
         `looks_at` is how many fragments each reading's first piece has at least, which tell in
         which order pictures come. If it `is_strict`, what is listed must be played, but for the
@@ -91,7 +92,7 @@ class DeviceReel:
         self._has_played = False
         self._reading: asyncio.Task[Piece | Edge] | None = None
         self._is_stale = False
-        self._line = DeviceLine(first_s=self._patience.first_s)
+        self._line = DeviceLine(name, first_s=self._patience.first_s)
         self._speed = 1.0
         self._scale = 1  # at which the recorder was asked to send
         self._asked_us = 0  # the place at which the newest reading began

@@ -122,6 +122,7 @@ class RecordedPlaybacks:
             request.begin,
             request.end,
             kit,
+            name=request.token,
             looks_at=1 if request.b_frames else ORDER_SHOWN,
             patience=self._patience,
             on_close=lambda: self._device_places.discard(place),

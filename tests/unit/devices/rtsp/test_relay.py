@@ -49,6 +49,7 @@ class Server:
         self.writers: list[asyncio.StreamWriter] = []
         self.port = 0
         self.frames = b""
+        self.answered: list[Response] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.writers.append(writer)
@@ -61,6 +62,8 @@ class Server:
                         writer.write(self.answers.get(found.method, usual)(found))
                     elif isinstance(found, bytes):
                         self.frames += found
+                    else:
+                        self.answered.append(found)
         writer.close()
 
     def address(self, password: str = "secret") -> MediaAddress:
@@ -267,8 +270,20 @@ async def test_a_reader_that_takes_nothing_holds_the_device_up_and_may_pause_it(
         await reader.take(sent * 60_016)
         assert len(reader.media) == sent * 60_016
         await reader.close()
-        # what comes unasked is answered and does no harm
-        writer.write(build_request("OPTIONS", "rtsp://h/", {"CSeq": "77"}))
+
+
+async def test_what_a_device_says_unasked_does_no_harm() -> None:
+    async with serving() as (server, relay):
+        await relay.open(server.address(), AT)
+        writer = server.writers[0]
+        writer.write(build_response(200, "OK", {"CSeq": "6"}))
+        writer.write(build_response(401, "No", {"CSeq": "6"}))
+        writer.write(build_request("REDIRECT", "rtsp://h/", {"CSeq": "77"}))
+        async with asyncio.timeout(5):
+            while not server.answered:
+                await asyncio.sleep(0.01)
+        assert [(one.status, one.sequence) for one in server.answered] == [(501, 77)]
+        await relay.pause()
 
 
 async def test_what_the_reader_says_reaches_the_device() -> None:
