@@ -27,6 +27,7 @@ IDLE_PULL_S = 1.0  # one that answers at once though it has nothing to tell
 MAX_STATES = 32  # what one camera can have: inputs, and rules that see motion
 FIRST_PAUSE_S = 2.0
 LONGEST_PAUSE_S = 120.0
+LACKING_PAUSE_S = 1800.0  # of a camera that says it tells none: it may be starting, or be updated
 BRIEF_S = 5.0  # what only happens, such as a line that is crossed, counts for so long
 MOTION: tuple[Kind, str] = ("motion", "")  # of one camera it is all one, whichever rule sees it
 
@@ -64,6 +65,7 @@ class OnvifEvents:
         first_pause_s: float = FIRST_PAUSE_S,
         renew_s: float = RENEW_S,
         brief_s: float = BRIEF_S,
+        lacking_pause_s: float = LACKING_PAUSE_S,
     ) -> None:
         """Take whom to tell of each change."""
         self._camera = camera
@@ -72,14 +74,16 @@ class OnvifEvents:
         self._first_pause_s = first_pause_s
         self._renew_s = renew_s
         self._brief_s = brief_s
+        self._lacking_pause_s = lacking_pause_s
         self._states: dict[Notice, bool] = {}
         """What each rule and each input says now."""
         self._told: dict[tuple[Kind, str], bool] = {}
         self._ends: dict[Notice, asyncio.TimerHandle] = {}
         self._last_sentence = ""
+        self._is_lacking = False
 
     async def run(self) -> None:
-        """Listen until cancelled, or until the camera says that it tells no events."""
+        """Listen until cancelled."""
         try:
             await self._run()
         finally:
@@ -95,8 +99,12 @@ class OnvifEvents:
             except DeviceError as error:
                 self._forget_states()
                 if error.failure is DeviceFailure.UNSUPPORTED:
-                    self._logger.info("the camera tells no events")
-                    return
+                    if not self._is_lacking:
+                        self._logger.info("the camera tells no events")
+                    self._is_lacking = True
+                    await asyncio.sleep(self._lacking_pause_s)
+                    self._camera.forget()  # what it has may be another by now
+                    continue
                 self._note(str(error))
             else:
                 continue

@@ -26,7 +26,11 @@ async def until(condition: Callable[[], object]) -> None:
 
 @asynccontextmanager
 async def listening(
-    onvif: Onvif, fake: OnvifCamera, renew_s: float = 60.0, brief_s: float = 60.0
+    onvif: Onvif,
+    fake: OnvifCamera,
+    renew_s: float = 60.0,
+    brief_s: float = 60.0,
+    lacking_pause_s: float = 60.0,
 ) -> AsyncIterator[tuple[list[Noticed], asyncio.Task[None]]]:
     told: list[Noticed] = []
     where = Address(
@@ -39,6 +43,7 @@ async def listening(
         first_pause_s=0.05,
         renew_s=renew_s,
         brief_s=brief_s,
+        lacking_pause_s=lacking_pause_s,
     )
     task = asyncio.create_task(events.run())
     try:
@@ -195,10 +200,30 @@ async def test_a_flood_of_news_is_not_taken(onvif: Onvif) -> None:
         assert told == []
 
 
-async def test_a_camera_without_events_is_let_alone(onvif: Onvif) -> None:
-    async with OnvifCamera(has_events=False) as fake, listening(onvif, fake) as (_, task):
-        await until(task.done)
+async def test_a_camera_without_events_is_let_alone_for_long(
+    onvif: Onvif, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with OnvifCamera(has_events=False) as fake, listening(onvif, fake):
+        await until(lambda: "tells no events" in caplog.text)
+        asked = len(fake.asked)
+        await asyncio.sleep(0.3)  # several pauses
+        assert len(fake.asked) == asked
         assert fake.subscriptions == 0
+
+
+async def test_events_that_come_with_an_update_are_heard(
+    onvif: Onvif, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with (
+        OnvifCamera(has_events=False) as fake,
+        listening(onvif, fake, lacking_pause_s=0.05),
+    ):
+        await until(lambda: "tells no events" in caplog.text)
+        fake.has_events = True
+        await until(lambda: fake.subscriptions == 1)
+        assert caplog.text.count("tells no events") == 1
 
 
 async def test_a_refused_login_makes_no_loop(onvif: Onvif) -> None:
