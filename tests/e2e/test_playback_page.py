@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import BrowserContext, Page, Route, expect
+from playwright.async_api import BrowserContext, FloatRect, Page, Route, expect
 
 from tests.e2e.browser import complaints_of, open_browser
 from tests.e2e.screen import look
@@ -268,11 +268,21 @@ async def test_the_file_that_is_shown_can_be_had(server: Server, page: Page) -> 
     assert data.read_bytes()[4:8] == b"ftyp"
 
 
+async def box_of(page: Page, name: str) -> FloatRect:
+    """Return where a handle of the marked range is."""
+    box = await page.get_by_label(f"{name} the marked range").bounding_box()
+    assert box is not None
+    return box
+
+
 async def test_a_marked_range_is_exported(server: Server, page: Page) -> None:
     await open_at(page, server, BEGIN + timedelta(seconds=8))
     await page.get_by_title("Export").click()
     first, last = page.get_by_label("From"), page.get_by_label("To", exact=True)
     await expect(first).to_be_focused()
+    for shown in (page.locator(".timeline-bar"), page.get_by_role("button", name="Export").last):
+        await expect(shown).to_be_in_viewport()
+    assert (await box_of(page, "End of"))["x"] - (await box_of(page, "Begin of"))["x"] > 60
     await first.fill("10:00:03")
     await last.fill("10:00:07")
     await last.press("Tab")

@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 PLAYS = """() => [...document.querySelectorAll('h5s-tile video')].filter(
   (video) => video.getVideoPlaybackQuality().totalVideoFrames > 5).length === 2"""
 SLOTS = [Slot(1, "Till"), Slot(2, "Yard"), Slot(3, "Cellar", is_online=False)]
+SLOTS += [Slot(number, f"Spare {number}", is_online=False) for number in range(4, 12)]
 
 
 async def test_a_recorder_is_added_seen_and_deleted(clips: Clips, tmp_path: Path) -> None:
@@ -65,10 +66,11 @@ async def test_a_recorder_is_added_seen_and_deleted(clips: Clips, tmp_path: Path
             await page.keyboard.press("Enter")
             if password != hik.password:
                 await expect(page.locator("dialog .form-error")).to_contain_text("refuses")
-        await page.get_by_text("Online, 2 of 3 channels have a picture").wait_for()
+        await page.get_by_text("Online, 2 of 11 channels have a picture").wait_for()
         await page.locator(".recorders summary").press("Enter")
         await expect(page.locator(".recorder-channels li")).to_have_text(
             ["TillOnline", "YardOnline", "CellarOffline"]
+            + [f"Spare {number}Offline" for number in range(4, 12)]
         )
         assert await page.evaluate("document.documentElement.scrollWidth") <= 360
         await page.screenshot(path=tmp_path / "list.png")
@@ -78,14 +80,23 @@ async def test_a_recorder_is_added_seen_and_deleted(clips: Clips, tmp_path: Path
         await page.locator("h5s-tile", has_text="Shop 1 · Till").wait_for()
         await page.set_viewport_size({"width": 1280, "height": 800})
         await page.wait_for_function(PLAYS)
-        await page.get_by_text("The recorder has no picture of this camera").wait_for()
+        await page.get_by_text("The recorder has no picture of this camera").first.wait_for()
         await page.screenshot(path=tmp_path / "wall.png")
         listed = (await client.call("GetDeviceSrc", token="shop-1"))["src"]
-        assert [(one["strToken"], one["strName"], one["bOnline"]) for one in listed] == [
+        assert [(one["strToken"], one["strName"], one["bOnline"]) for one in listed[:3]] == [
             ("shop-1--1", "Till", True),
             ("shop-1--2", "Yard", True),
             ("shop-1--3", "Cellar", False),
         ]
+
+        find = page.get_by_role("searchbox", name="Find a camera")
+        await find.fill("shop yar")
+        await expect(page.locator("h5s-tile:visible")).to_have_count(1)
+        await expect(page.locator("h5s-tile:visible")).to_contain_text("Yard")
+        await find.fill("attic")
+        await expect(page.get_by_text("No camera is called “attic”.")).to_be_visible()
+        await find.fill("")
+        await expect(page.locator("h5s-tile:visible")).to_have_count(11)
 
         # deleting asks first, from its list as from a channel's tile
         await page.get_by_role("button", name="Recorders", exact=True).click()

@@ -16,6 +16,7 @@ import { MarkedRange } from "./timeline-range.js";
 const STEP = { plain: 10_000, shifted: 1000 };
 const ZOOM = 0.4;
 const LABEL_PX = 58;
+const AROUND = 10; // a stretch is revealed with so much around it
 const JOINT_MS = 2000; // times on the wire are whole seconds
 
 /**
@@ -116,6 +117,15 @@ export class H5sTimeline extends HTMLElement {
   /** @param {Stretch | null} range */
   mark(range) {
     this.#range.mark(range);
+  }
+
+  /** Have a stretch in sight, so large that its ends can be dragged apart. @param {Stretch} stretch */
+  reveal({ start, end }) {
+    const shown = this.#window;
+    if (!shown) return;
+    shown.zoom(Math.min(1, ((end - start) * AROUND) / shown.span), start);
+    shown.follow(start);
+    this.#draw();
   }
 
   /** @param {number} direction 1 for closer, -1 for further */

@@ -31,6 +31,8 @@ export const WORDS = {
   notTheSame: ["The two are not the same.", "两次输入不一致。"],
   dismiss: ["Hide this note", "隐藏提示"],
   online: ["{online} of {all} online", "在线 {online} / {all}"],
+  find: ["Find a camera", "查找摄像机"],
+  findNone: ["No camera is called “{words}”.", "没有名称包含“{words}”的摄像机。"],
   empty: ["No cameras yet", "还没有摄像机"],
   emptyHint: ["Add one here, or in config.json.", "可在此添加，或写入 config.json。"],
   emptyViewer: ["An administrator can add one.", "请联系管理员添加。"],

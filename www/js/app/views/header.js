@@ -25,11 +25,11 @@ const HINTS = { ws: "transportWsHint", rtc: "transportRtcHint", hls: "transportH
 
 /**
  * The bar above the wall.
- * @param {HTMLElement} count says how many are online
+ * @param {HTMLElement[]} first what stands beside the name
  * @param {HTMLElement} recorders opens what there is of them
  * @param {HeaderActions} actions
  */
-export function makeHeader(count, recorders, actions) {
+export function makeHeader(first, recorders, actions) {
   const add = make(
     "button",
     { type: "button", class: "button is-primary is-compact", on: { click: actions.onAdd } },
@@ -50,7 +50,7 @@ export function makeHeader(count, recorders, actions) {
     "header",
     { class: "top" },
     make("div", { class: "brand" }, icon("camera"), make("h1", {}, "h5sup")),
-    count,
+    ...first,
     make("div", { class: "spacer" }),
     isAdministrator() ? add : null,
     recorders,

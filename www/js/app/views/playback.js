@@ -7,6 +7,7 @@ import { make } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { Playback } from "../lib/playback.js";
 import { playbackKeys, watchKeys } from "../lib/shortcuts.js";
+import { nameOf } from "../lib/recorder.js";
 import { clip } from "../lib/span.js";
 import * as recordings from "../recordings.js";
 import { makeDayBar } from "./daybar.js";
@@ -34,7 +35,7 @@ export function mountPlayback(root, { token, source, origin, place, onSignIn }) 
   const gone = new AbortController();
   const address = new Address();
   const note = makeNote();
-  const screen = makeScreen();
+  const screen = makeScreen(nameOf(source ?? { strName: "", strToken: token }));
   const timeline = new H5sTimeline();
   const room = makeRoom(token);
   const playback = new Playback(screen.video, token, () => refresh());
@@ -114,6 +115,7 @@ export function mountPlayback(root, { token, source, origin, place, onSignIn }) 
     const { day } = player.book;
     const start = Math.floor(player.place / 1000) * 1000;
     const range = exporter.isOpen ? null : clip({ start, end: start + EXPORT_MS }, day);
+    if (range) timeline.reveal(range);
     exporter.show(range && day, range);
   };
   const snap = async () => {

@@ -5,9 +5,10 @@ import { toggleFullScreen } from "./stage.js";
 
 /** @typedef {import("../lib/playback.js").Playback} Playback */
 
-/** The picture of a playback, and what stands on it. */
-export function makeScreen() {
+/** The picture of a playback, and what stands on it. @param {string} name of the source */
+export function makeScreen(name) {
   const video = make("video", { class: "screen-video", id: "video", tabIndex: -1 });
+  video.setAttribute("aria-label", name);
   const chip = make("span", { class: "chip" });
   const reason = make("p", { class: "screen-reason", role: "status" });
   const sound = iconButton("silent", t("soundOn"), () => (video.muted = !video.muted));

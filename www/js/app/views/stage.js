@@ -45,6 +45,7 @@ export function makeStage(token, { fallback, hlsver, buttons }) {
     const shown = describe(item, state, Date.now(), { way: viewing.way });
     element.dataset["tone"] = shown.tone;
     name.textContent = name.title = nameOf(item);
+    video.setAttribute("aria-label", name.title);
     past.title = t("pbOpen", { name: name.title });
     past.setAttribute("aria-label", past.title);
     chip.textContent = shown.word;

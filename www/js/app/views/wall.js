@@ -6,6 +6,7 @@ import { whoRests } from "../lib/places.js";
 import { fallbackFor } from "../lib/playing.js";
 import { openAdd, openDelete, openPassword } from "./dialogs.js";
 import { makeEnlarged } from "./enlarged.js";
+import { makeFinder } from "./finder.js";
 import { makeHeader } from "./header.js";
 import { makeRecorders } from "./recorders.js";
 import { emptyNote, nag } from "./wall-notes.js";
@@ -42,6 +43,7 @@ export function mountWall(root, { first, onSignIn, onLanguage }) {
       tile.play(shown[index]?.isWanted ?? false, rests[index] ?? false),
     );
   };
+  const finder = makeFinder(tiles);
   const enlarged = makeEnlarged({
     find: (token) => tiles.get(token)?.source ?? null,
     onChange: refreshPlay,
@@ -63,6 +65,7 @@ export function mountWall(root, { first, onSignIn, onLanguage }) {
     const now = new Set(items.map((item) => item.strToken));
     for (const [token, tile] of tiles) if (!now.has(token)) drop(token, tile);
     for (const item of items) tileOf(item).update(item, isCrowded);
+    finder.apply();
     refreshPlay();
     const online = items.filter((item) => item.bOnline).length;
     count.textContent = items.length ? t("online", { online, all: items.length }) : "";
@@ -119,7 +122,7 @@ export function mountWall(root, { first, onSignIn, onLanguage }) {
     if (source) openDelete(source, repoll);
   });
 
-  const header = makeHeader(count, recorders.button, {
+  const header = makeHeader([count, finder.element], recorders.button, {
     onTransport: () => {
       tiles.forEach((tile) => tile.play(false, false));
       refreshPlay();
@@ -130,7 +133,7 @@ export function mountWall(root, { first, onSignIn, onLanguage }) {
     onSignIn: () => onSignIn(""),
     onSignOut: () => void api.logout().finally(() => onSignIn("")),
   });
-  const view = make("div", { class: "wall-page" }, header, note, wall, emptyNote());
+  const view = make("div", { class: "wall-page" }, header, note, finder.none, wall, emptyNote());
   root.append(view);
   show(first);
   enlarged.follow();
