@@ -49,7 +49,7 @@ class Ways:
 
     hurry: Hurry = Hurry.ORIGINAL
     pause: int = 200
-    """With which status PAUSE is answered."""
+    """With which status PAUSE is answered; 0: it pauses and says nothing."""
     unit: str = "clock"
     """In which it tells the Range; empty: not at all."""
     zone: timedelta = timedelta(hours=8)
@@ -254,10 +254,11 @@ class _Viewer(asyncio.Protocol):
             else:
                 self._play(asked)
         elif asked.method == "PAUSE":
-            if recorder.ways.pause == 200:
+            if recorder.ways.pause in (0, 200):
                 self._stop()
                 self._stamp += recorder.ways.drifts_s * CLOCK_HZ
-            self._say(asked, recorder.ways.pause, Session="77")
+            if recorder.ways.pause:
+                self._say(asked, recorder.ways.pause, Session="77")
         else:
             self._say(asked, 200, Session="77")
 

@@ -202,6 +202,22 @@ async def test_a_slider_and_a_lost_connection_cost_one_opening_each(theatre: The
         assert runs[-1][0] == device.played[-1][0] * GOP % 200
 
 
+async def test_another_speed_is_without_the_recorders_sound_and_back_again(
+    theatre: Theatre,
+) -> None:
+    async with theatre.watch(2, 3600) as seen:
+        assert "mp4a.40.2" in seen.player.mime
+        seen.player.start()
+        await seen.play(0.3)
+        seen.player.set_speed(2)
+        await seen.play(0.5)
+        seen.player.set_speed(1)
+        await seen.play(0.8)
+        runs = runs_from(await seen.shown())
+        assert runs[0][0] == 2 * GOP
+        assert runs[-1][1] - runs[-1][0] > 10
+
+
 async def test_over_webrtc_b_frames_are_left_out_and_sound_is_opus(theatre: Theatre) -> None:
     theatre.device.mount = "tracks/bframes"
     async with theatre.watch(2, 3600, b_frames=False, opus=True) as seen:

@@ -20,6 +20,7 @@ from h5sup.devices.model import DeviceRecord, MediaAddress
 from h5sup.devices.rtsp import relay
 from h5sup.ffmpeg.process import Launcher
 from h5sup.ffmpeg.tools import find_tools
+from h5sup.recording.playback import device_line
 from h5sup.recording.playback.converter import Kit
 from h5sup.recording.playback.device_reel import DeviceReel, Patience
 from h5sup.recording.playback.player import Player
@@ -173,10 +174,13 @@ async def test_a_pause_stops_the_recorder_and_goes_on_with_the_next_picture(stag
     assert stage.recorder.methods[3:6] == ["PLAY", "PAUSE", "PLAY"]
 
 
-@pytest.mark.parametrize("ways", [Ways(pause=501), Ways(session_s=1), Ways(drifts_s=60)])
+@pytest.mark.parametrize(
+    "ways", [Ways(pause=501), Ways(pause=0), Ways(session_s=1), Ways(drifts_s=60)]
+)
 async def test_after_a_pause_that_is_not_kept_it_goes_on_where_it_was(
-    stage: Stage, ways: Ways
+    stage: Stage, ways: Ways, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(device_line, "ANSWER_S", 0.5)
     stage.recorder.ways = ways
     async with stage.watch(2) as seen:
         await seen.play(0.5)

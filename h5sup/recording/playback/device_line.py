@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from h5sup.base.errors import Failure, SourceError
 from h5sup.devices.model import MediaAddress
+from h5sup.devices.rtsp.connection import ANSWER_S
 from h5sup.devices.rtsp.relay import Relay
 from h5sup.devices.rtsp.showing import Showing
 from h5sup.ffmpeg.media import Input
@@ -51,11 +52,12 @@ class DeviceLine:
         """Take what the log calls it, and how long the first picture may take."""
         self._name = name
         self._first_s = first_s
-        self._relay = Relay()
+        self._relay = Relay(answer_s=ANSWER_S)
         self._turn: asyncio.Task[Showing] | None = None
         self._is_relayed = self._may_go_to = self._may_pause = self._may_scale = True
         self._has_worked = False
         self._is_in_session = False
+        self._is_lost = False  # whether it has paused nobody knows
 
     @property
     def is_quick(self) -> bool:
@@ -132,9 +134,14 @@ class DeviceLine:
         except SourceError as error:
             logger.info("%s: it is held up in place of a pause: %s", self._name, error)
             self._may_pause = False
+            self._is_lost = error.failure in (Failure.NO_ANSWER, Failure.CLOSED)
 
     async def wake(self) -> bool:
         """Go on after a pause; return False where what reads must be opened anew."""
+        is_lost, self._is_lost = self._is_lost, False
+        if is_lost:
+            await self._relay.close()
+            return False
         if not self._relay.is_paused:
             return True
         try:
