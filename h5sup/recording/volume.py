@@ -161,7 +161,8 @@ class Volume:
         if self._asked is None:
             work = partial(look, self._guard, must_probe=must_probe)
             self._asked = asyncio.get_running_loop().run_in_executor(self._thread, work)
-        done, _ = await asyncio.wait({self._asked}, timeout=ANSWER_S)
+        asked = self._asked  # whoever else waits for it may take it out meanwhile
+        done, _ = await asyncio.wait({asked}, timeout=ANSWER_S)
         if not done:
             return Look(
                 State.READ_ONLY,
@@ -169,8 +170,9 @@ class Volume:
                 "look at the disk, its cable, or the network it is reached by",
                 *(self.free_bytes, self.total_bytes),
             )
-        answered, self._asked = self._asked, None
-        return answered.result()
+        if self._asked is asked:
+            self._asked = None
+        return asked.result()
 
     async def _watch(self) -> None:
         await self.check()

@@ -176,6 +176,12 @@ async def test_a_failure_during_a_look_is_the_newer_word(
     assert state_of(volume) is State.READ_ONLY
 
 
+async def test_two_who_look_at_once_share_one_look(volume: Volume, disk: Disk) -> None:
+    await asyncio.gather(volume.check(), volume.check())
+    assert state_of(volume) is State.OK
+    await volume.check()
+
+
 async def test_a_disk_that_is_away_is_not_written_to(
     volume: Volume, disk: Disk, hub: Hub, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -263,6 +263,15 @@ describe("playback over WebSocket", () => {
       ["H5_START", "H5_PAUSE", "H5_RESUME"],
     );
   });
+  test("the late word of a start that was taken back changes nothing", () => {
+    const player = playing();
+    run(1);
+    player.pause();
+    page.video.dispatchEvent(new Event("play")); // of the start before, from a busy browser
+    assert.equal(player.isPaused, true);
+    assert.equal(page.video.paused, true);
+    assert.equal(commands().at(-1).cmd, "H5_PAUSE");
+  });
   test("a hidden page gives the connection back and goes on where it was when seen", () => {
     const player = playing();
     run(2);
