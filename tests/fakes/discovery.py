@@ -33,6 +33,15 @@ ANSWER = """<?xml version="1.0" encoding="utf-8"?>
 </a:EndpointReference><d:Types>{types}</d:Types><d:Scopes>{scopes}</d:Scopes>
 <d:XAddrs>{addresses}</d:XAddrs><d:MetadataVersion>1</d:MetadataVersion></d:ProbeMatch>
 </d:ProbeMatches></s:Body></s:Envelope>"""
+CLUMSY = """<?xml version="1.0" encoding="utf-8"?>
+<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"
+ xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing"
+ xmlns:d="http://schemas.xmlsoap.org/ws/2005/04/discovery">
+<s:Header><a:MessageID>{to}</a:MessageID>
+<a:Action>http://schemas.xmlsoap.org/ws/2005/04/discovery/ProbeMatch</a:Action></s:Header>
+<s:Body><d:ProbeMatch><d:Scopes>
+ onvif://www.onvif.org/hardware/Clumsy
+</d:Scopes><d:XAddrs>http://192.0.2.12/onvif</d:XAddrs></d:ProbeMatch></s:Body></s:Envelope>"""
 SCOPES = (
     "onvif://www.onvif.org/Profile/Streaming onvif://www.onvif.org/name/Front%20door "
     "onvif://www.onvif.org/hardware/IPC-1"
@@ -62,6 +71,7 @@ def answer_probes(inbox: socket.socket) -> None:
         if "Probe" not in text or called is None:
             continue
         inbox.sendto(b"\xff<no xml", sender)
+        inbox.sendto(CLUMSY.format(to=called[1]).encode(), sender)
         for index, (kind, scopes, addresses) in enumerate(CAMERAS):
             if kind not in text:
                 continue

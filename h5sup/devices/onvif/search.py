@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from h5sup.devices.onvif.messages import path_of
+from h5sup.devices.onvif.probing import call
 
 SCOPE = "onvif://www.onvif.org/"
 TYPES = (  # some cameras answer to one of them alone
@@ -40,20 +41,22 @@ def search(timeout_s: float, stopping: threading.Event) -> list[Found]:
     """Call into every network and return who answers; blocks for that long, or until stopping.
 
     Both calls go out at once, each repeated as the specification has it; answers are kept until
-    they are asked for, which takes one more call, of no type.
+    they are asked for, which takes one more call, of no type. Meanwhile a plain call finds more.
     """
     from wsdiscovery import QName
     from wsdiscovery.discovery import ThreadedWSDiscovery
 
-    logging.getLogger("threading").setLevel(logging.CRITICAL)  # it tells of broken answers there
+    for name in ("threading", "daemon"):  # where it tells of broken answers and the plain call
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     caller = ThreadedWSDiscovery()
     caller.start()
     try:
         for namespace, name in TYPES:
             caller.searchServices(types=[QName(namespace, name)], timeout=0)
-        stopping.wait(timeout_s)
+        others = call(TYPES, timeout_s, stopping)
         answers = caller.searchServices(types=None, timeout=0)
-        return read_answers((one.getXAddrs(), one.getScopes()) for one in answers)
+        told = [(one.getXAddrs(), one.getScopes()) for one in answers]
+        return read_answers([*told, *others])
     finally:
         caller.stop()
 

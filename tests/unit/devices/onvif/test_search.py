@@ -9,11 +9,13 @@ import sys
 import threading
 import time
 
+import psutil
 import pytest
 
 from h5sup.base.errors import UnavailableError
-from h5sup.devices.onvif import api
+from h5sup.devices.onvif import api, probing
 from h5sup.devices.onvif.api import MAX_SEARCHES, Onvif
+from h5sup.devices.onvif.probing import read_matches
 from h5sup.devices.onvif.search import Found, read_answers
 
 SCOPE = "onvif://www.onvif.org/hardware/IPC-1"
@@ -42,7 +44,35 @@ async def test_cameras_of_both_types_are_found_once_each() -> None:
             "model": "NVR-9",
             "is_tls": False,
         },
+        {  # it answers by the call's own id, and outside ProbeMatches
+            "host": "192.0.2.12",
+            "port": 80,
+            "path": "/onvif",
+            "model": "Clumsy",
+            "is_tls": False,
+        },
     ]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"<no",
+        b"\xff" * 100,
+        b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
+        b"<a><ProbeMatch/></a>",
+        b'<e:Envelope xmlns:e="http://www.w3.org/2003/05/soap-envelope"><e:Body><e:Fault/></e:Body>'
+        b"</e:Envelope>",
+    ],
+)
+def test_what_is_no_answer_is_passed_over(data: bytes) -> None:
+    assert read_matches(data) == []
+
+
+def test_a_machine_without_a_network_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "net_if_addrs", dict)
+    assert probing.call((("urn:x", "y"),), 0.05, threading.Event()) == []
 
 
 @pytest.mark.parametrize(
