@@ -46,7 +46,7 @@ def search(timeout_s: float, stopping: threading.Event) -> list[Found]:
     from wsdiscovery import QName
     from wsdiscovery.discovery import ThreadedWSDiscovery
 
-    for name in ("threading", "daemon"):  # where it tells of broken answers and the plain call
+    for name in ("threading", "daemon", "wsdiscovery"):  # where it tells of what it can't read
         logging.getLogger(name).setLevel(logging.CRITICAL)
     caller = ThreadedWSDiscovery()
     caller.start()
