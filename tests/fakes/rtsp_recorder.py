@@ -56,6 +56,8 @@ class Ways:
     """That its clock is ahead of UTC."""
     jumps: bool = True
     """It goes where a Range says, else it plays on and says so."""
+    from_key: bool = True
+    """It begins with the key picture before, else with the eighth picture after."""
     is_mute: bool = False
     """After a jump it sends nothing."""
     session_s: int | None = None
@@ -297,7 +299,7 @@ class _Viewer(asyncio.Protocol):
             at_s = self._read_range(where)
             if is_first or ways.jumps:
                 number = int(at_s / recorder.picture_s + 1e-6)
-                self._at = recorder.key_before(number)
+                self._at = recorder.key_before(number) if ways.from_key else number + 8
                 self._stamp += 12345  # timestamps jump with the place
                 lead = (number - self._at) * recorder.picture_s * CLOCK_HZ
                 info = f"url={asked.url}/trackID=1;seq=1;rtptime={int(self._stamp + lead)}"

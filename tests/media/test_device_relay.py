@@ -130,6 +130,21 @@ async def test_a_jump_needs_no_new_connection_and_tells_the_key_picture_it_begin
     assert stage.recorder.refusals == 0
 
 
+async def test_a_recorder_that_begins_within_a_gop_is_shown_from_its_next_key_picture(
+    stage: Stage,
+) -> None:
+    stage.recorder.ways.from_key = False
+    async with stage.watch(0.4) as seen:
+        await seen.play(0.2)
+        assert told(seen) == [pytest.approx(1.0, abs=0.001)]
+        seen.player.seek(30)
+        await seen.until(lambda: told(seen)[-1] > 29)
+        assert told(seen)[-1] == pytest.approx(31.0, abs=0.001)
+        await seen.play(0.2)
+        firsts = [first for first, _ in runs_from(await seen.shown())]
+        assert firsts == [GOP, 31 * GOP % CLIP]
+
+
 @pytest.mark.parametrize(
     "ways",
     [

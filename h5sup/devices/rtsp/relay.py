@@ -8,14 +8,15 @@ ffmpeg reads from the relay, over loopback, and never sees the login. Media pass
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from h5sup.base.errors import Failure, MediaFormatError, SourceError
 from h5sup.devices.model import MediaAddress
 from h5sup.devices.rtsp.connection import ANSWER_S, RtspConnection
 from h5sup.devices.rtsp.door import Door, Offer, OfferedTrack
-from h5sup.devices.rtsp.showing import BELIEVED_US, SECOND_US, Calendar, Showing
+from h5sup.devices.rtsp.keys import choose_key_finder
+from h5sup.devices.rtsp.showing import BELIEVED_US, SECOND_US, Calendar, Showing, match_times
 from h5sup.devices.rtsp.tempo import LONGEST_LOOK_S, Passing, Tempo, stretch
 from h5sup.formats.presentation import (
     Presentation,
@@ -76,6 +77,10 @@ class Relay:
         self._is_steering = False
         self._is_full = False
         self._first: asyncio.Future[int] | None = None  # timestamp of the first picture to come
+        self._key: int | None = None  # timestamp of its first key picture
+        self._rtptime: int | None = None  # that of its Range
+        self._has_begun = False  # the answer to PLAY has come
+        self._begins_key: Callable[[bytes], bool] = lambda _: True
         self._passing = Passing()  # of the pictures of this showing
         self._spacing = 0.0  # of pictures at scale 1
         self._tempo: Tempo | None = None  # of its hurry, once that was seen
@@ -189,6 +194,7 @@ class Relay:
         video = described.find("video")
         if video is None or not video.clock_hz:
             raise SourceError(Failure.NO_VIDEO, "the device describes no pictures")
+        self._begins_key = choose_key_finder(video)
         base = answer.find("content-base") or answer.find("content-location") or ""
         if base.lower().startswith("rtsp://"):
             self._url = base
@@ -268,37 +274,27 @@ class Relay:
         assert self._door is not None
         offer = self._door.offer
         told = parse_rtp_info(answer.find("rtp-info"))
-        times = self._match(told)
+        times = match_times(told, [one.url for one in self._tracks])
         offer.tracks = [
             OfferedTrack(one.track, one.channels, times.get(number))
             for number, one in enumerate(offer.tracks)
         ]
-        assert self._first is not None
-        if 0 in times:
-            self._first.add_done_callback(lambda first: self._note_lead(showing, first, times[0]))
+        self._rtptime = times.get(0)
+        self._has_begun = True
+        self._note_lead()
         offer.has_begun.set_result(None)
         if showing.tempo is None:
             loop = asyncio.get_running_loop()
             self._judging = loop.call_later(LONGEST_LOOK_S, self._judge, Tempo.ORIGINAL)
 
-    def _match(self, told: Sequence[tuple[str, int]]) -> dict[int, int]:
-        """Return the timestamps of RTP-Info by the number of their track."""
-        found: dict[int, int] = {}
-        for number, track in enumerate(self._tracks):
-            end = track.url.rpartition("/")[2]
-            for place, (url, rtptime) in enumerate(told):
-                is_it = url == track.url or url.rpartition("/")[2] == end
-                if is_it or (not url and place == number):
-                    found[number] = rtptime
-                    break
-        return found
-
-    def _note_lead(self, showing: Showing, first: asyncio.Future[int], rtptime: int) -> None:
-        if first.cancelled() or first.exception() is not None:
+    def _note_lead(self) -> None:
+        """Note how far its first key picture is from the Range, once both are known."""
+        if self._showing is None or self._key is None or not self._has_begun:
             return
-        lead_us = timestamp_distance(first.result(), rtptime) * SECOND_US // self._clock_hz
+        since = self._passing.first if self._rtptime is None else self._rtptime
+        lead_us = timestamp_distance(self._key, since) * SECOND_US // self._clock_hz
         if abs(lead_us) <= BELIEVED_US:
-            showing.lead_us = lead_us
+            self._showing.lead_us = lead_us
 
     @property
     def _clock_hz(self) -> int:
@@ -314,6 +310,8 @@ class Relay:
         if self._showing is not None and self._showing.scale == 1.0:
             self._spacing = self._passing.spacing or self._spacing
         self._first, self._passing = asyncio.get_running_loop().create_future(), Passing()
+        self._key = self._rtptime = None
+        self._has_begun = False
         self._balance()
         shown = self._tracks if scale == 1.0 else self._tracks[:1]
         door = self._door = Door(
@@ -383,6 +381,9 @@ class Relay:
                 self._passing.see(told, now)
                 if self._first is not None and not self._first.done():
                     self._first.set_result(told)
+                if self._key is None and self._begins_key(run[begin:end]):
+                    self._key = told
+                    self._note_lead()
 
     def _flush(self) -> None:
         """Hand on what was held, and from now on what comes."""

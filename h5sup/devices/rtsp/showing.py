@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -85,3 +86,18 @@ class Calendar:
         else:
             return None
         return at_us if abs(at_us - asked_us) <= BELIEVED_US else None
+
+
+def match_times(told: Sequence[tuple[str, int]], urls: Sequence[str]) -> dict[int, int]:
+    """Return the timestamps of RTP-Info by the number of their track, given all tracks' addresses.
+
+    Devices name them whole, by their end, or not at all.
+    """
+    found: dict[int, int] = {}
+    for number, wanted in enumerate(urls):
+        for place, (url, rtptime) in enumerate(told):
+            is_it = url.rpartition("/")[2] == wanted.rpartition("/")[2]
+            if is_it or (not url and place == number):
+                found[number] = rtptime
+                break
+    return found

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from h5sup.base.clock import to_us
-from h5sup.devices.rtsp.showing import SECOND_US, Calendar, Showing
+from h5sup.devices.rtsp.showing import SECOND_US, Calendar, Showing, match_times
 from h5sup.devices.rtsp.tempo import Tempo
 from h5sup.formats.rtsp import PlayRange, parse_range
 
@@ -58,3 +58,12 @@ def test_a_showing_begins_so_long_before_its_range() -> None:
     assert showing.begin_us == AT - 2 * SECOND_US
     showing.tempo = Tempo.COMPRESSED
     assert showing.begin_us == AT - 5 * SECOND_US
+
+
+def test_the_times_of_tracks_are_found_however_they_are_named() -> None:
+    urls = ["rtsp://10.0.0.9/t?a=b/trackID=1", "rtsp://10.0.0.9/t?a=b/trackID=2"]
+    assert match_times([(urls[1], 2), (urls[0], 1)], urls) == {0: 1, 1: 2}
+    assert match_times([("rtsp://192.168.1.9/trackID=2", 2)], urls) == {1: 2}
+    assert match_times([("trackID=1", 1)], urls) == {0: 1}
+    assert match_times([("", 1), ("", 2)], urls) == {0: 1, 1: 2}
+    assert match_times([("rtsp://10.0.0.9/other", 1)], urls) == {}
