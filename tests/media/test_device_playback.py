@@ -312,7 +312,7 @@ async def test_a_recorder_that_falls_silent_ends_the_playback_with_a_sentence(
             await seen.to_end()
     finally:
         await player.close()
-    assert str(caught.value).startswith("the device does not play its recording: no media for")
+    assert str(caught.value).startswith("the device does not play its recording: no media ")
     assert (await seen.shown())[:15] == list(range(15))
     assert child_processes() == set()
 
