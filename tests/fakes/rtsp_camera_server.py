@@ -25,6 +25,7 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402 (versions come first)
 
+PLAYING = 4  # GST_STATE_PLAYING
 TICK_MS = 2  # a camera's own jitter is larger
 CATCH_UP_S = 2.0  # after a longer stall a camera goes on with now, not with what was missed
 MOMENT_S = 0.001  # before its end a recording shows its last picture
@@ -170,7 +171,8 @@ class Track:
 class Feed:
     """The tracks of one running RTSP session group (all clients of a mount share it).
 
-    With a span it shows what was there between two times, beginning now.
+    With a span it shows what was there between two times, beginning when it is played: until then
+    there is one picture, of which SDP is made.
     """
 
     def __init__(self, mount: Mount, element: Any, span: tuple[float, float] | None) -> None:
@@ -182,13 +184,19 @@ class Feed:
         self._video = Track(mount.video, element.get_by_name("video"), asked, whole=whole)
         started = self._video.started
         self._behind = now - started
+        self._holds_at = started if span else None
         audio = element.get_by_name("audio")
         self._audio = Track(mount.audio, audio, started, whole=whole) if mount.audio else None
         self._has_ended = False
 
+    def note_state(self, state: int) -> None:
+        """Begin once it is played, if it has not begun."""
+        if state == PLAYING and self._holds_at is not None:
+            self._behind, self._holds_at = time.time() - self._holds_at, None
+
     def push_due(self, now: float) -> None:
         """Push what is due on both tracks."""
-        now -= self._behind
+        now = now - self._behind if self._holds_at is None else self._holds_at
         if self.mount.is_stalled or self._has_ended:
             return
         if self._ends is not None and now >= self._ends:
@@ -242,6 +250,7 @@ class Factory(GstRtspServer.RTSPMediaFactory):  # type: ignore[misc]  # gi has n
             span = (float(begin), float(end))
         feed = Feed(self._mount, element, span)
         self._camera.feeds.append(feed)
+        media.connect("new-state", lambda _, state: feed.note_state(state))
         media.connect("unprepared", lambda _: self._camera.feeds.remove(feed))
 
 
