@@ -10,6 +10,7 @@ from typing import Self
 
 PATH = "/live.ts"
 PACKETS = 188 * 7
+END_S = 2.0
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\nConnection: close\r\n\r\n"
 NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -25,6 +26,7 @@ class HttpTs:
         ]  # fmt: skip
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
+        self._players: dict[asyncio.StreamWriter, asyncio.subprocess.Process] = {}
 
     def url(self) -> str:
         """Return the address of the endless file; any other path is a 404."""
@@ -32,9 +34,9 @@ class HttpTs:
 
     def kick(self) -> None:
         """Close every connection."""
-        for client in self._clients:
-            if not client.cancelling():  # a second time would keep it from ending its player
-                client.cancel()
+        for player in self._players.values():
+            with suppress(ProcessLookupError):
+                player.kill()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -50,6 +52,10 @@ class HttpTs:
         assert self._server is not None
         self._server.close()
         self.kick()
+        if self._clients:
+            await asyncio.wait(self._clients, timeout=END_S)  # cancelled, they'd leave players
+        for client in self._clients:
+            client.cancel()
         await asyncio.gather(*self._clients, return_exceptions=True)
         await self._server.wait_closed()
 
@@ -76,6 +82,7 @@ class HttpTs:
     async def _play(self, writer: asyncio.StreamWriter) -> None:
         player = await asyncio.create_subprocess_exec(*self._argv, stdout=asyncio.subprocess.PIPE)
         assert player.stdout is not None
+        self._players[writer] = player
         try:
             while packets := await player.stdout.read(PACKETS):
                 writer.write(packets)
@@ -86,4 +93,5 @@ class HttpTs:
             while await player.stdout.read(65536):  # its pipe closes only when it is empty
                 pass
             await player.wait()
+            del self._players[writer]
             player._transport.close()  # type: ignore[attr-defined]  # else some turns of the loop later

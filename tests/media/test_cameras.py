@@ -82,7 +82,7 @@ def assert_consecutive(indexes: list[int], mount: str) -> None:
     if recipe.b_frames:  # cut off in the middle, the last pictures lack those between them
         indexes = indexes[: -recipe.b_frames - 1]
     steps = {(b - a) % recipe.frames for a, b in pairwise(indexes)}
-    assert steps == {1}, indexes
+    assert steps == {1}, " ".join(map(str, indexes))
 
 
 @pytest.mark.parametrize("mount", COPIED)
