@@ -71,8 +71,10 @@ FMP4_FLAGS = "frag_keyframe+empty_moov+default_base_moof"
 WAIT_FOR_CONFIG = "+delay_moov"
 FMP4 = {"movflags": FMP4_FLAGS, "frag_duration": "30000", "use_editlist": "0"}
 HLS_FLAGS = "delete_segments+independent_segments+temp_file+program_date_time+omit_endlist"
-# A pipe nobody reads loses packets; it never stops the other legs.
-FIFO = {"drop_pkts_on_overflow": "1", "restart_with_keyframe": "1", "queue_size": "200"}
+# A pipe nobody reads loses packets; it never stops the other legs. There must be room for all that
+# ffmpeg looks at before it begins, 5 s of 60 pictures and 50 pieces of sound a second, which then
+# come at once: it resumes with any packet of sound, as if that were a key frame (seen in 5.1).
+FIFO = {"drop_pkts_on_overflow": "1", "restart_with_keyframe": "1", "queue_size": "1000"}
 RETRY = {"attempt_recovery": "1", "recover_any_error": "1", "recovery_wait_time": "1"}
 # Without sound for this long (us) the video goes on alone.
 MAX_INTERLEAVE_US = 300_000
