@@ -33,7 +33,6 @@ AT_ONCE = 2  # recorders have few connections to give, and count wrong logins ov
 KEEP_ALIVE_S = 5.0  # recorders hang up after 10 s, and a POST that meets that can't be repeated
 ONLY_HTTPS = "it is known by HTTPS, so plain HTTP is not tried: delete and add it again for that"
 NO_DIGEST_S = 600.0
-LOCKED_OUT_S = 1800.0  # where a device doesn't say
 
 DOMAIN = re.compile(r'(?i)\bdomain="[^"]*",?')
 

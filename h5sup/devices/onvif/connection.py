@@ -23,7 +23,6 @@ MAX_ANSWER_BYTES = 2_000_000  # 64 profiles with all that can be said of them ar
 MAX_NEWS_BYTES = 200_000  # 32 events are 30 kB
 PIECE_BYTES = 65_536
 MAX_DIGESTS = 16  # a camera has a few services
-SAID = {HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,6 @@ from h5sup.base.errors import MediaFormatError
 WINDOW_PACKETS = 128  # a larger one is shifted for every packet
 GCM_TAG_BYTES = 16  # RFC 7714 §12
 SHA1_80_TAG_BYTES = 10  # RFC 3711 §4.2.1
-SRTCP_TRAILER_BYTES = 4 + 16 + 128  # pylibsrtp's own bound
 
 
 class Keys:
